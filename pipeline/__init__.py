@@ -1,0 +1,18 @@
+"""Drillcore: run a language model once over a corpus, keep every hidden layer, and make every later question a cached stage.
+
+The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
+
+    catalog.yaml, params.yaml                catalog    what a name stands for; params: one dataclass a section
+      prepare   -> pairs, sentences          pairs      pairs point at distinct sentences (contract C2)
+      tokenize  -> token ids                 tokenizers World, HF, GPT-2, bytes
+      dump      -> states of every token     dumping    plan, key (C6) and writer; the only stage that runs a model
+                   at every layer            layers     what a layer is, for any transformers model (C1)
+                                             rwkv6      RWKV-6; checkpoints: BlinkDL's files; models: any entry -> a model
+                                             gate       bits per byte: does the model read this text?
+                                             shards     the file format (C3)
+      pool      -> sentence vectors          pooling    mean, last, ... and the file format (C4)
+      baseline  -> vectors or scores         baselines  overlap, random, word vectors
+      score     -> one score a pair          scoring    cosine, ... in one tidy table (C5)
+      correlate -> rho, AUC, intervals       correlation
+      report    -> report.md, layers.png     reporting
+"""

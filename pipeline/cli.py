@@ -1,0 +1,29 @@
+"""The command line of a stage: named options for its inputs and outputs, and one clear line for bad input."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+In = Annotated[Path, typer.Option(exists=True, help="read")]
+Out = Annotated[Path, typer.Option(help="written")]
+Name = Annotated[str, typer.Option(help="an entry of catalog.yaml")]
+
+EXPECTED = (ValueError, KeyError, FileNotFoundError, ConnectionError, OverflowError)  # what the library raises for bad input
+
+
+def run(main):
+    """Run a stage's function. Bad input ends with its message on standard error and exit status 1; the traceback too is
+    shown when DRILLCORE_TRACEBACK is set."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        app()
+    except EXPECTED as error:
+        if os.environ.get("DRILLCORE_TRACEBACK"):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,217 @@
+"""How well scores order pairs as their labels do: Spearman, Pearson and AUC, with intervals by a bootstrap over components.
+
+Pairs that share sentences are not independent, so whole components (contract C2) are drawn with replacement. Each split has
+its own stream of resamples, the same for every encoder, so that later differences between encoders are paired.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+CELLS = 1 << 19  # pairs times resamples that are held at once: arrays of 4 MB stay in the cache
+
+
+@dataclass(frozen=True)
+class Correlate:
+    """Section `correlate` of params.yaml."""
+
+    resamples: int
+    """bootstrap resamples"""
+    confidence: float
+    """coverage of the intervals"""
+    seed: int
+    """seed of the resamples"""
+
+    def __post_init__(self):
+        if self.resamples < 100:
+            raise ValueError(f"correlate.resamples is {self.resamples}, expected at least 100: a percentile of fewer means nothing")
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError(f"correlate.confidence is {self.confidence}, expected 0.5 to 1 (0.95 for 95 %)")
+
+
+def spearman(scores, labels):
+    """Spearman's rho with midranks for ties (SciPy)."""
+    return float(stats.spearmanr(scores, labels).statistic)
+
+
+def pearson(scores, labels):
+    """Pearson's r (SciPy)."""
+    return float(stats.pearsonr(scores, labels).statistic)
+
+
+def auc(scores, labels):
+    """Probability that a positive pair scores above a negative one, ties counting half (Mann-Whitney U); None for graded labels."""
+    positive = labels == 1
+    ones, zeros = int(positive.sum()), int((labels == 0).sum())
+    if ones + zeros < len(labels):
+        return None
+    return float((stats.rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+TYPES = {"encoder": pl.String, "pooling": pl.String, "layer": pl.Int32, "similarity": pl.String, "split": pl.String, "positives": pl.Float64}
+TYPES |= {f"{name}{end}": pl.Float64 for name in ("spearman", "pearson", "auc") for end in ("", "_low", "_high")}  # also where all are null
+
+STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
+
+
+def ceiling(labels):
+    """The largest rho that scores without ties can reach: sqrt(1 - sum_g (t_g^3 - t_g) / (n^3 - n)) over groups of t_g equal
+    labels. For 0/1 labels with a share p of positives this is sqrt(3 p (1 - p)) up to 1 / n^2."""
+    n, groups = len(labels), np.unique(labels, return_counts=True)[1].astype(np.float64)
+    return float(np.sqrt(1 - (groups**3 - groups).sum() / (float(n) ** 3 - n)))
+
+
+def tied(scores):
+    """Share of pairs whose score another pair has too."""
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return float((counts[inverse] > 1).mean())
+
+
+def resample_weights(component, resamples, rng):
+    """How often each pair occurs in each resample of components: component of each pair (n,) -> (n, resamples) float64."""
+    names, where = np.unique(component, return_inverse=True)
+    drawn = rng.integers(0, len(names), size=(resamples, len(names))) + np.arange(resamples)[:, None] * len(names)
+    counts = np.bincount(drawn.ravel(), minlength=resamples * len(names)).reshape(resamples, -1)
+    return np.ascontiguousarray(counts.T[where], dtype=np.float64)
+
+
+def weighted_midranks(values, weights):
+    """Midranks, less one half, of values (n,) that occur as often as weights (n, B) say -> (n, B)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    taken = weights[order]
+    groups = taken if len(starts) == len(values) else np.add.reduceat(taken, starts, axis=0)
+    middle = groups.cumsum(axis=0)
+    middle -= groups / 2
+    ranks = np.empty_like(weights)
+    ranks[order] = middle if len(starts) == len(values) else np.repeat(middle, np.diff(np.append(starts, len(values))), axis=0)
+    return ranks
+
+
+def bootstrap(scores, labels, component, resamples, seed):
+    """Resampled statistics of K score vectors against the same labels, in one vectorised pass in bounded memory.
+
+    scores (K, n), labels (n,), component (n,) -> {statistic: (K, resamples)}, NaN where a resample leaves it undefined (one
+    label or one score only). Exact: each equals the statistic of the pairs repeated as often as they were drawn.
+    """
+    rng = np.random.default_rng(seed)
+    binary = set(np.unique(labels)) <= {0.0, 1.0}
+    found = {name: np.full((len(scores), resamples), np.nan) for name in STATISTICS if binary or name != "auc"}
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    y = labels - labels.mean()
+    step = max(1, CELLS // len(labels))
+    for start in range(0, resamples, step):
+        part = slice(start, min(start + step, resamples))
+        weights = resample_weights(component, part.stop - part.start, rng)
+        n = weights.sum(axis=0)  # pairs in the resample, (B,)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wx, wxx, wxy = centred @ weights, centred**2 @ weights, (centred * y) @ weights  # (K, B)
+            wy, wyy = y @ weights, y**2 @ weights  # (B,)
+            found["pearson"][:, part] = (wxy - wx * wy / n) / np.sqrt(_spread(wxx, wx**2 / n) * _spread(wyy, wy**2 / n))
+            ranks_y = weighted_midranks(labels, weights) - n / 2  # weighted mean 0, (n, B)
+            weighted_y = weights * ranks_y
+            spread_y = np.einsum("nb,nb->b", weighted_y, ranks_y)
+            ones = labels @ weights if binary else None
+            for k, one in enumerate(scores):
+                ranks = weighted_midranks(one, weights) - n / 2
+                spread = np.einsum("nb,nb,nb->b", weights, ranks, ranks)
+                shared = np.einsum("nb,nb->b", weighted_y, ranks)
+                defined = (spread > 0) & (spread_y > 0)
+                found["spearman"][k, part] = np.where(defined, shared / np.sqrt(spread * spread_y), np.nan)
+                if binary:  # ranks of labels differ by n / 2 between the two groups, so shared / (n / 2) sums the positives' ranks
+                    found["auc"][k, part] = shared / (n / 2) / (ones * (n - ones)) + 0.5
+    return found
+
+
+def _spread(total, share):
+    """A weighted sum of squares about the mean, NaN where it is nothing but rounding."""
+    spread = total - share
+    return np.where(spread > 1e-12 * total, spread, np.nan)
+
+
+def interval(resampled, confidence):
+    """Percentile interval of each row, over the resamples in which it is defined: (K, B) -> (low (K,), high (K,))."""
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(resampled, [tail, 1 - tail], axis=1)
+    return low, high
+
+
+def correlate(scores, pairs, subsets, params: Correlate):
+    """The table of C5 -> one row for each encoder, pooling, layer, similarity and split (or named subset).
+
+    Columns: encoder, pooling, layer, similarity, split, n, components, positives (share; null for graded labels), the
+    statistics with _low and _high, ceiling (of rho), spearman_of_ceiling, ties (share), resamples (in which rho is defined).
+    Raises ValueError for a score that is not finite.
+    """
+    names = ["encoder", "pooling", "layer", "similarity"]
+    if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
+        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *names).row(0, named=True)}")
+    scores = scores.sort("pair_id", maintain_order=True)
+    encoders = scores.select(names).unique(maintain_order=True).sort(names, nulls_last=True)
+    by_encoder = scores.partition_by(names, as_dict=True)
+    matrix = np.stack([by_encoder[key]["score"].to_numpy() for key in encoders.iter_rows()])  # (K, pairs), columns by pair_id
+    pairs = pairs.sort("pair_id")
+    tables = []
+    for split, rows in groups(pairs, subsets).items():
+        labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
+        part = matrix[:, rows]
+        seed = [params.seed, zlib.crc32(split.encode())]
+        resampled = bootstrap(part, labels, component, params.resamples, seed)
+        top, binary = ceiling(labels), "auc" in resampled
+        columns = {
+            "split": split,
+            "n": len(labels),
+            "components": len(np.unique(component)),
+            "positives": float(labels.mean()) if binary else None,
+        }
+        table = encoders.with_columns(*(pl.lit(value).alias(name) for name, value in columns.items()))
+        for name, statistic in STATISTICS.items():
+            low, high = interval(resampled[name], params.confidence) if name in resampled else (None, None)
+            values = [statistic(one, labels) for one in part]
+            table = table.with_columns(pl.Series(f"{name}{end}", v, pl.Float64) for end, v in (("", values), ("_low", low), ("_high", high)) if v is not None)
+            if low is None:
+                table = table.with_columns(pl.lit(None, pl.Float64).alias(f"{name}{end}") for end in ("_low", "_high"))
+        defined = np.isfinite(resampled["spearman"]).sum(axis=1)
+        tables.append(
+            table.with_columns(
+                pl.lit(top).alias("ceiling"),
+                (pl.col("spearman") / top).alias("spearman_of_ceiling"),
+                pl.Series("ties", [tied(one) for one in part]),
+                pl.Series("resamples", defined),
+            )
+        )
+    return pl.concat(tables, how="vertical_relaxed")
+
+
+def groups(pairs, subsets):
+    """The splits, in the order of the data, then the named subsets {name: (split, n)} -> {name: row numbers}."""
+    splits = pairs["split"].to_numpy()
+    found = {split: np.flatnonzero(splits == split) for split in dict.fromkeys(splits)}
+    return found | {name: found[split][:n] for name, (split, n) in subsets.items()}
+
+
+def selected(table):
+    """The rows of each encoder at the layer whose rho is largest on train (on the first split where there is no train), so
+    that what is reported on the other splits was not chosen there. Encoders without layers keep their only row."""
+    names = ["encoder", "pooling", "similarity"]
+    chosen_on = "train" if "train" in table["split"] else table["split"][0]
+    best = table.filter(pl.col("split") == chosen_on).sort("spearman", descending=True, maintain_order=True)
+    best = best.unique(names, keep="first", maintain_order=True).select(*names, "layer")
+    return table.join(best, on=[*names, "layer"], how="inner", nulls_equal=True, maintain_order="left"), chosen_on
+
+
+def metrics(table, dataset):
+    """The small dictionary of results/metrics.json: rho and AUC of each encoder at its selected layer, by split."""
+    rows, chosen_on = selected(table)
+    found = {"dataset": dataset, "layer_selected_on": chosen_on, "splits": {}}
+    for row in rows.iter_rows(named=True):
+        name = row["encoder"] if row["layer"] is not None or row["pooling"] else f"{row['encoder']}-{row['similarity']}"
+        if row["pooling"] and row["similarity"] != "cosine":
+            name += f"-{row['similarity']}"
+        entry = {"layer": row["layer"], "spearman": row["spearman"], "auc": row["auc"]}
+        found["splits"].setdefault(row["split"], {})[name] = {key: value for key, value in entry.items() if value is not None}
+    return found

@@ -1,0 +1,54 @@
+"""Contract C1: every hidden layer of any transformers model, in one pass, by hooks of our own.
+
+A model of L blocks has layers 0..L: layer 0 is the residual stream that enters the first block, layer l the residual
+stream after block l; no final norm, no rescaling. `output_hidden_states` is not used, since it means something else in
+each family: GPT-2 and Llama replace the last layer by its norm, Mamba and RWKV leave the first out.
+"""
+
+import torch
+
+
+def blocks(model):
+    """The list of a model's L blocks: the one ModuleList with `num_hidden_layers` entries of one class.
+
+    Raises ValueError when there is none or more than one (encoder-decoders), naming what was found.
+    """
+    base = model.base_model
+    depth = base.config.get_text_config().num_hidden_layers
+    lists = {name: m for name, m in base.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth}
+    outer = {name: m for name, m in lists.items() if not any(name.startswith(other + ".") for other in lists)}
+    if len(outer) != 1:
+        raise ValueError(
+            f"{type(model).__name__} has {len(outer)} lists of {depth} blocks ({', '.join(outer) or 'none'}): "
+            "only models with a single stack of blocks are supported (decoders or encoders, not both)"
+        )
+    return next(iter(outer.values()))
+
+
+def hidden_layers(model, ids):
+    """Token ids (B, T) without padding -> list of L + 1 tensors (B, T, D), on the model's device, in its residual type.
+
+    Sentences of a batch have one length, so no mask is needed and none can be ignored.
+    """
+    layers, handles = [], []
+
+    def keep(output):
+        layers.append(output[0] if isinstance(output, tuple) else output)
+
+    def first_input(module, args, kwargs):
+        layers.append(args[0] if args else kwargs["hidden_states"])
+
+    stack = blocks(model)
+    if hasattr(stack[0], "pre_ln"):  # RWKV: the first residual is added to the normed embedding, inside block 1
+        handles.append(stack[0].pre_ln.register_forward_hook(lambda module, args, output: keep(output)))
+    else:
+        handles.append(stack[0].register_forward_pre_hook(first_input, with_kwargs=True))
+    handles += [block.register_forward_hook(lambda module, args, output: keep(output)) for block in stack]
+    try:
+        with torch.inference_mode():
+            model.base_model(input_ids=ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert len(layers) == len(stack) + 1, f"{len(layers)} layers from {len(stack)} blocks: a block ran twice or not at all"
+    return layers

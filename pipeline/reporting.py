@@ -1,0 +1,221 @@
+"""results/report.md and its picture. The only place where figures are rounded."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.correlation import Correlate, selected
+
+
+@dataclass(frozen=True)
+class Report:
+    """Section `report` of params.yaml."""
+
+    false_positives: int
+    """how many of the worst false positives to show for each model"""
+
+
+def label_of(row):
+    """The name of an encoder in tables and pictures: a measure of overlap is named with its measure."""
+    return row["encoder"] if row["pooling"] else f"{row['encoder']} {row['similarity']}"
+
+
+def with_interval(row, name):
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return "" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
+
+
+def markdown_table(header, rows):
+    """Header cells and rows of cells -> lines of a Markdown table; cells are text, numbers right-aligned from the fourth on."""
+    rule = ["---"] * 3 + ["---:"] * (len(header) - 3)
+    return ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, rule, *rows)]
+
+
+def reported_splits(table):
+    """All splits and subsets but the one that layers were chosen on, or all where it is the only one."""
+    splits = table["split"].unique(maintain_order=True).to_list()
+    chosen_on = selected(table)[1]
+    return [split for split in splits if split != chosen_on] or splits
+
+
+def results(table, split):
+    """The table of one split, best first: each encoder at its selected layer."""
+    rows = selected(table)[0].filter(pl.col("split") == split).sort("spearman", descending=True)
+    header = ["encoder", "pooling", "similarity", "layer", "rho", "AUC", "Pearson's r", "rho / ceiling"]
+    cells = [
+        [
+            label_of(row),
+            row["pooling"] or "",
+            row["similarity"],
+            "" if row["layer"] is None else row["layer"],
+            with_interval(row, "spearman"),
+            with_interval(row, "auc"),
+            f"{row['pearson']:.4f}",
+            f"{row['spearman_of_ceiling']:.3f}",
+        ]
+        for row in rows.iter_rows(named=True)
+    ]
+    return markdown_table(header, cells)
+
+
+def facts(table, split):
+    """One sentence on a split: size, components, share of positives, ceiling."""
+    row = table.filter(pl.col("split") == split).row(0, named=True)
+    share = "" if row["positives"] is None else f", {row['positives']:.3f} positive"
+    return f"{row['n']} pairs in {row['components']} components{share}; rho cannot exceed {row['ceiling']:.4f}."
+
+
+def all_layers(table, splits):
+    """rho of every layer of every model, a column a split."""
+    rows = table.filter(pl.col("layer").is_not_null() & pl.col("split").is_in(splits))
+    rows = rows.sort("encoder", "pooling", "similarity", "layer", maintain_order=True)
+    lines = {}
+    for row in rows.iter_rows(named=True):
+        lines.setdefault((row["encoder"], row["pooling"], row["similarity"], row["layer"]), {})[row["split"]] = with_interval(row, "spearman")
+    return markdown_table(["encoder", "pooling", "similarity", "layer", *splits], [[*key, *(cells.get(s, "") for s in splits)] for key, cells in lines.items()])
+
+
+def gate_table(manifests):
+    """What each model makes of the text, in bits per byte, beside two models of frequencies."""
+    rows = []
+    for name, manifest in manifests.items():
+        gate = manifest["gate"]
+        if gate is None:
+            rows.append([name, manifest["sentences"], manifest["truncated"], manifest["tokens"], "", "", "", "not measured"])
+            continue
+        verdict = "yes" if gate["passed"] else "**NO: check the tokenizer**"
+        figures = [f"{gate[k]:.3f}" for k in ("bits_per_byte", "unigram_byte", "unigram_token")]
+        rows.append([name, manifest["sentences"], manifest["truncated"], manifest["tokens"], *figures, verdict])
+    header = ["model", "sentences", "truncated", "tokens", "bits per byte", "unigram bytes", "unigram tokens", "reads the text"]
+    return markdown_table(header, rows)
+
+
+def false_positives(table, scores, pairs, sentences, split, count):
+    """The pairs of a split with label 0 (or the lowest grade) that each model holds most alike, at its selected layer."""
+    lines = []
+    lowest = pairs.filter(pl.col("split") == split)["label"].min()
+    for row in selected(table)[0].filter((pl.col("split") == split) & pl.col("layer").is_not_null()).iter_rows(named=True):
+        names = ["encoder", "pooling", "layer", "similarity"]
+        here = scores.filter(pl.all_horizontal(pl.col(name) == row[name] for name in names), split=split)
+        here = here.with_columns((pl.col("score").rank() / pl.len()).alias("quantile"))
+        worst = (
+            here.filter(label=lowest)
+            .sort("score", "pair_id", descending=[True, False])
+            .head(count)
+            .join(pairs, on="pair_id", how="left", maintain_order="left")
+        )
+        lines += [f"**{row['encoder']}**, {row['pooling']}, layer {row['layer']}, {row['similarity']}:", ""]
+        for pair in worst.iter_rows(named=True):
+            first, second = (sentences["text"][pair[column]] for column in ("sentence1_id", "sentence2_id"))
+            lines += [
+                f"- {pair['score']:.4f} (above {100 * pair['quantile']:.0f} % of the split), pair {pair['pair_id']}  ",
+                f"  {escaped(first)}  ",
+                f"  {escaped(second)}",
+            ]
+        lines.append("")
+    return lines
+
+
+def escaped(text):
+    """Text that Markdown shows as it is."""
+    return "".join("\\" + c if c in "\\`*_{}[]<>#|~$" else c for c in text)
+
+
+def report(table, scores, pairs, sentences, info, manifests, baselines, correlate: Correlate, params: Report):
+    """Everything -> the lines of results/report.md, with results/layers.png beside it."""
+    splits = reported_splits(table)
+    chosen_on = selected(table)[1]
+    flagged = [name for name, manifest in manifests.items() if manifest["gate"] and not manifest["gate"]["passed"]]
+    lines = [f"# {info['dataset']}: similarity scores against labels", ""]
+    for name in flagged:
+        lines += [f"> **Warning:** {name} predicts this text worse than the frequencies of its bytes or tokens do. {why(manifests[name])}", ""]
+    lines += [
+        f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a bootstrap over components "
+        f"of pairs that share sentences ({correlate.resamples:,} resamples). The layer of each model is the one with the largest rho on {chosen_on}"
+        + (
+            ", and is reported on the other splits."
+            if chosen_on not in splits
+            else "; **this dataset has no other split, so these figures are inflated by that choice.**"
+        ),
+        "",
+        "![rho by layer](layers.png)",
+        "",
+    ]
+    for split in splits:
+        lines += [f"## {split}", "", facts(table, split), "", *results(table, split), ""]
+    lines += ["## Does each model read the text?", "", *gate_table(manifests), ""]
+    lines += [
+        "Bits per byte of UTF-8 on a sample of the sentences, the first token of each charged log2(vocabulary) bits. A model that is no better than the "
+        "frequencies of bytes, or of its own tokens (both leave-one-out), is untrained or is fed another model's ids.",
+        "",
+    ]
+    if covered := {name: about for name, about in baselines.items() if "coverage" in about}:
+        rows = [[name, about["dim"], f"{about['coverage']:.4f}", about["sentences_without_a_known_word"]] for name, about in covered.items()]
+        lines += [
+            "## Coverage of word vectors",
+            "",
+            *markdown_table(["baseline", "dimensions", "share of words known", "sentences without a known word"], rows),
+            "",
+        ]
+    example_split = splits[-1] if splits[-1] not in info["subsets"] else next(s for s in reversed(splits) if s not in info["subsets"] or s == splits[0])
+    if params.false_positives:
+        lines += [f"## Worst false positives ({example_split})", "", *false_positives(table, scores, pairs, sentences, example_split, params.false_positives)]
+    lines += ["## Every layer", "", *all_layers(table, splits), ""]
+    return lines
+
+
+def why(manifest):
+    """One sentence on a failed gate."""
+    gate = manifest["gate"]
+    return (
+        f"It needs {gate['bits_per_byte']:.2f} bits per byte, byte frequencies {gate['unigram_byte']:.2f}, token frequencies {gate['unigram_token']:.2f}: "
+        "it is untrained, or its tokenizer is not the one it was trained with. Do not read meaning into its layers."
+    )
+
+
+def layer_curve(table, splits, path):
+    """rho by layer with its interval, one panel a split, and the encoders without layers as points beside the curves."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    table = table.filter(pl.col("split").is_in(splits))
+    deep, flat = table.filter(pl.col("layer").is_not_null()), table.filter(pl.col("layer").is_null())
+    curves = deep.select("encoder", "pooling", "similarity").unique(maintain_order=True).rows()
+    colours = dict(zip(curves, plt.get_cmap("tab10").colors * (1 + len(curves) // 10)))
+    with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
+        names = [
+            label_of(row) + (f" {row['similarity']}" if row["pooling"] and row["similarity"] != "cosine" else "")
+            for row in flat.filter(split=splits[0]).iter_rows(named=True)
+        ]
+        widths = [4.2, max(0.6, 0.28 * len(names))] * len(splits)
+        figure, axes = plt.subplots(1, 2 * len(splits), figsize=(sum(widths) + 1.2, 3.6), sharey=True, width_ratios=widths, layout="constrained", squeeze=False)
+        for i, split in enumerate(splits):
+            left, right = axes[0][2 * i], axes[0][2 * i + 1]
+            for curve in curves:
+                rows = deep.filter(
+                    pl.col("split") == split, pl.col("encoder") == curve[0], pl.col("pooling") == curve[1], pl.col("similarity") == curve[2]
+                ).sort("layer")
+                left.fill_between(rows["layer"], rows["spearman_low"], rows["spearman_high"], color=colours[curve], alpha=0.15, linewidth=0)
+                shown = " ".join([curve[0], curve[1]] + [curve[2]] * (curve[2] != "cosine"))
+                left.plot(rows["layer"], rows["spearman"], color=colours[curve], marker="o", markersize=3, linewidth=1.4, label=shown)
+            left.set_title(split, loc="left", fontweight="bold")
+            left.set_xlabel("layer (0 = embedding)")
+            left.xaxis.get_major_locator().set_params(integer=True)
+            rows = flat.filter(split=split)
+            x = range(len(rows))
+            errors = [(rows["spearman"] - rows["spearman_low"]).to_list(), (rows["spearman_high"] - rows["spearman"]).to_list()]
+            right.errorbar(x, rows["spearman"], yerr=errors, fmt="s", markersize=3.5, color="0.35", ecolor="0.7", elinewidth=2.5)
+            right.set_xticks(x, names, rotation=60, ha="right", rotation_mode="anchor")
+            right.set_xlim(-0.6, max(len(rows) - 0.4, 0.4))
+            right.spines["left"].set_visible(False)
+            right.tick_params(axis="y", length=0)
+            right.grid(axis="x", visible=False)
+            for axis in (left, right):
+                axis.axhline(0, color="0.4", linewidth=0.8)
+        axes[0][0].set_ylabel("Spearman's rho with the labels")
+        if curves:
+            axes[0][0].legend(frameon=False, loc="best", fontsize=8)
+        figure.savefig(path, dpi=160)
+        plt.close(figure)

@@ -1,0 +1,101 @@
+"""Contract C5: one score for each pair, encoder, layer and similarity, in one tidy table that every statistic is computed from.
+
+Columns: pair_id, split, label, encoder, pooling, layer, similarity, score. A larger score means more alike. `pooling` and
+`layer` are null where an encoder has none.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pipeline import pooling
+
+SCHEMA = {
+    "pair_id": pl.Int64,
+    "split": pl.String,
+    "label": pl.Float64,
+    "encoder": pl.String,
+    "pooling": pl.String,
+    "layer": pl.Int32,
+    "similarity": pl.String,
+    "score": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """Section `score` of params.yaml."""
+
+    similarities: list[str]
+    """keys of SIMILARITIES"""
+
+    def __post_init__(self):
+        if unknown := [name for name in self.similarities if name not in SIMILARITIES] or not self.similarities:
+            raise ValueError(f"score.similarities has {unknown if self.similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
+
+
+def cosine(a, b):
+    """(P, D), (P, D) -> (P,): a . b / (|a| |b|), and 0 where a vector is zero (a sentence of unknown words), as scikit-learn has it."""
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.divide(dot(a, b), norms, out=np.zeros(len(a)), where=norms > 0)
+
+
+def dot(a, b):
+    """(P, D), (P, D) -> (P,): a . b"""
+    return np.einsum("pd,pd->p", a, b)
+
+
+def neg_euclidean(a, b):
+    """(P, D), (P, D) -> (P,): -|a - b|"""
+    return -np.linalg.norm(a - b, axis=1)
+
+
+SIMILARITIES = {"cosine": cosine, "dot": dot, "neg_euclidean": neg_euclidean}
+PAIRS_AT_ONCE = 4096  # pairs whose float64 vectors are held at once
+
+
+def score_pairs(vectors, first, second, similarity):
+    """(S, D) sentence vectors and the two sentence ids of each pair (P,), (P,) -> (P,) scores, computed in float64."""
+    function = SIMILARITIES[similarity]
+    parts = [slice(i, i + PAIRS_AT_ONCE) for i in range(0, len(first), PAIRS_AT_ONCE)]
+    return np.concatenate([function(vectors[first[p]].astype(np.float64), vectors[second[p]].astype(np.float64)) for p in parts])
+
+
+def rows(pairs, encoder, pooling, layer, similarity, scores):
+    """Scores of all pairs -> rows of C5. Raises ValueError when one is not finite."""
+    if not np.isfinite(scores).all():
+        bad = pairs[int(np.argmin(np.isfinite(scores)))]
+        at = "" if layer is None else f", layer {layer}"
+        raise ValueError(
+            f"the {similarity} of {encoder}{at} is {scores[bad['pair_id'][0]]} for pair {bad['pair_id'][0]} (split {bad['split'][0]}), "
+            f"and for {int((~np.isfinite(scores)).sum())} pairs in all: its vectors are not finite"
+        )
+    constant = {"encoder": encoder, "pooling": pooling, "layer": layer, "similarity": similarity}
+    table = pairs.select("pair_id", "split", "label", *(pl.lit(value, SCHEMA[name]).alias(name) for name, value in constant.items()))
+    return table.with_columns(pl.Series("score", scores, pl.Float64))
+
+
+def score_encoder(folder, pairs, params: Score):
+    """All rows of one encoder's folder: its vectors (C4), scored at every layer by every similarity, or the scores it brings."""
+    folder = Path(folder)
+    first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
+    tables = []
+    if (folder / "vectors.parquet").exists():
+        file = folder / "vectors.parquet"
+        info, names = pooling.read_info(file)
+        for number, name in enumerate(names):
+            vectors = pooling.read_layer(file, name)
+            if len(vectors) <= max(first.max(), second.max()):
+                raise ValueError(
+                    f"{file} holds {len(vectors)} sentences, but the pairs need {max(first.max(), second.max()) + 1}: it belongs to another dataset"
+                )
+            layer = number if info["layers"] else None
+            tables += [rows(pairs, info["encoder"], info["pooling"], layer, s, score_pairs(vectors, first, second, s)) for s in params.similarities]
+    else:
+        info = json.loads((folder / "info.json").read_text())
+        given = pl.read_parquet(folder / "scores.parquet")
+        tables += [rows(pairs, info["encoder"], None, None, name, given[name].to_numpy()) for name in given.columns]
+    return pl.concat(tables)

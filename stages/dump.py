@@ -1,0 +1,40 @@
+"""Token ids -> every hidden layer of one model, once (contracts C1, C3, C6)."""
+
+import sys
+from typing import Annotated
+
+import polars as pl
+import torch
+import typer
+
+from pipeline import catalog, cli, dumping, gate, models, params, tokenizers
+from pipeline.cli import In, Name, Out
+
+
+def main(
+    model: Name,
+    tokens: In,
+    sentences: In,
+    out: Out,
+    manifest: Out,
+    device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; never changes the key")] = "",
+    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", help="CPU threads; 0 leaves it to torch")] = 0,
+):
+    """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
+    torch.set_num_threads(threads or torch.get_num_threads())
+    entry = catalog.entry("models", model)
+    settings = params.section("dump", dumping.Dump)
+    sentence_ids, ids, truncated, info = tokenizers.read(tokens)
+    path = models.locate(entry, model)
+    network = models.load(entry, path, model, settings.dtype).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dumping.check_vocabulary(ids, network.config.get_text_config().vocab_size, model)
+    texts = pl.read_parquet(sentences)["text"]
+    reading = gate.gate_of(network, ids, texts, truncated, settings.gate_tokens)
+    print(gate.summary(model, reading), file=sys.stderr)
+    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, settings)
+    written = dumping.dump(network, ids, sentence_ids, key, out, settings)
+    dumping.write_manifest(manifest, {"model": model, "key": key, "parts": parts, "gate": reading, "truncated": int(truncated.sum()), **written})
+
+
+if __name__ == "__main__":
+    cli.run(main)

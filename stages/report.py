@@ -1,0 +1,31 @@
+"""Everything that was found -> one page and one picture."""
+
+import json
+
+import polars as pl
+
+from pipeline import cli, correlation, params, reporting
+from pipeline.cli import In, Out
+
+
+def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report: Out, curve: Out):
+    """Write REPORT (Markdown) and CURVE (PNG) from the folder PAIRS, the correlations in TABLE, SCORES, MANIFESTS and BASELINES."""
+    study = params.study()
+    found = pl.read_csv(table, schema_overrides=correlation.TYPES)
+    page = reporting.report(
+        found,
+        pl.read_parquet(scores),
+        pl.read_parquet(pairs / "pairs.parquet"),
+        pl.read_parquet(pairs / "sentences.parquet"),
+        json.loads((pairs / "info.json").read_text()),
+        {name: json.loads((manifests / f"{name}.json").read_text()) for name in study.models},
+        {name: json.loads((baselines / name / "info.json").read_text()) for name in study.baselines},
+        params.section("correlate", correlation.Correlate),
+        params.section("report", reporting.Report),
+    )
+    report.write_text("\n".join(page) + "\n", encoding="utf-8")
+    reporting.layer_curve(found, reporting.reported_splits(found), curve)
+
+
+if __name__ == "__main__":
+    cli.run(main)
