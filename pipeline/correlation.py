@@ -33,28 +33,32 @@ class Correlate:
 
 
 def spearman(scores, labels):
-    """Spearman's rho with midranks for ties (SciPy)."""
-    return float(stats.spearmanr(scores, labels).statistic)
+    """Spearman's rho with midranks for ties (SciPy); None where all scores are equal, such as those of last tokens that are all "."."""
+    return None if np.ptp(scores) == 0 else float(stats.spearmanr(scores, labels).statistic)
 
 
 def pearson(scores, labels):
-    """Pearson's r (SciPy)."""
-    return float(stats.pearsonr(scores, labels).statistic)
+    """Pearson's r (SciPy); None where all scores are equal."""
+    return None if np.ptp(scores) == 0 else float(stats.pearsonr(scores, labels).statistic)
 
 
 def auc(scores, labels):
     """Probability that a positive pair scores above a negative one, ties counting half (Mann-Whitney U); None for graded labels."""
-    positive = labels == 1
-    ones, zeros = int(positive.sum()), int((labels == 0).sum())
-    if ones + zeros < len(labels):
+    if not is_binary(labels):
         return None
-    return float((stats.rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    ones = int(labels.sum())
+    return float((stats.rankdata(scores)[labels == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(labels) - ones)))
 
 
-TYPES = {"encoder": pl.String, "pooling": pl.String, "layer": pl.Int32, "similarity": pl.String, "split": pl.String, "positives": pl.Float64}
-TYPES |= {f"{name}{end}": pl.Float64 for name in ("spearman", "pearson", "auc") for end in ("", "_low", "_high")}  # also where all are null
+def is_binary(labels):
+    """Whether labels are 0 and 1 rather than grades."""
+    return set(np.unique(labels)) <= {0.0, 1.0}
+
 
 STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
+
+TYPES = {"encoder": pl.String, "pooling": pl.String, "layer": pl.Int32, "similarity": pl.String, "split": pl.String, "positives": pl.Float64}
+TYPES |= {f"{name}{end}": pl.Float64 for name in STATISTICS for end in ("", "_low", "_high")}  # also where all are null
 
 
 def ceiling(labels):
@@ -95,12 +99,12 @@ def weighted_midranks(values, weights):
 def bootstrap(scores, labels, component, resamples, seed):
     """Resampled statistics of K score vectors against the same labels, in one vectorised pass in bounded memory.
 
-    scores (K, n), labels (n,), component (n,) -> {statistic: (K, resamples)}, NaN where a resample leaves it undefined (one
-    label or one score only). Exact: each equals the statistic of the pairs repeated as often as they were drawn.
+    scores (K, n), labels (n,), component (n,) -> {statistic: (K, resamples)}, NaN where it is undefined: one label or one
+    score only in the resample, AUC of graded labels. Exact: each equals the statistic of the pairs repeated as often as they were drawn.
     """
     rng = np.random.default_rng(seed)
-    binary = set(np.unique(labels)) <= {0.0, 1.0}
-    found = {name: np.full((len(scores), resamples), np.nan) for name in STATISTICS if binary or name != "auc"}
+    binary = is_binary(labels)
+    found = {name: np.full((len(scores), resamples), np.nan) for name in STATISTICS}
     centred = scores - scores.mean(axis=1, keepdims=True)
     y = labels - labels.mean()
     step = max(1, CELLS // len(labels))
@@ -134,10 +138,10 @@ def _spread(total, share):
 
 
 def interval(resampled, confidence):
-    """Percentile interval of each row, over the resamples in which it is defined: (K, B) -> (low (K,), high (K,))."""
+    """Percentile interval of each row, over the resamples in which it is defined: (K, B) -> K lows and K highs, None where there is none."""
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(resampled, [tail, 1 - tail], axis=1)
-    return low, high
+    bounds = [np.quantile(kept, [tail, 1 - tail]).tolist() if len(kept := row[np.isfinite(row)]) else [None, None] for row in resampled]
+    return [list(side) for side in zip(*bounds)]
 
 
 def correlate(scores, pairs, subsets, params: Correlate):
@@ -159,32 +163,18 @@ def correlate(scores, pairs, subsets, params: Correlate):
     for split, rows in groups(pairs, subsets).items():
         labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
         part = matrix[:, rows]
-        seed = [params.seed, zlib.crc32(split.encode())]
-        resampled = bootstrap(part, labels, component, params.resamples, seed)
-        top, binary = ceiling(labels), "auc" in resampled
-        columns = {
-            "split": split,
-            "n": len(labels),
-            "components": len(np.unique(component)),
-            "positives": float(labels.mean()) if binary else None,
-        }
-        table = encoders.with_columns(*(pl.lit(value).alias(name) for name, value in columns.items()))
+        resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])
+        columns = {"split": [split], "n": [len(labels)], "components": [len(np.unique(component))]}
+        columns["positives"] = [float(labels.mean()) if is_binary(labels) else None]
         for name, statistic in STATISTICS.items():
-            low, high = interval(resampled[name], params.confidence) if name in resampled else (None, None)
-            values = [statistic(one, labels) for one in part]
-            table = table.with_columns(pl.Series(f"{name}{end}", v, pl.Float64) for end, v in (("", values), ("_low", low), ("_high", high)) if v is not None)
-            if low is None:
-                table = table.with_columns(pl.lit(None, pl.Float64).alias(f"{name}{end}") for end in ("_low", "_high"))
-        defined = np.isfinite(resampled["spearman"]).sum(axis=1)
-        tables.append(
-            table.with_columns(
-                pl.lit(top).alias("ceiling"),
-                (pl.col("spearman") / top).alias("spearman_of_ceiling"),
-                pl.Series("ties", [tied(one) for one in part]),
-                pl.Series("resamples", defined),
-            )
-        )
-    return pl.concat(tables, how="vertical_relaxed")
+            low, high = interval(resampled[name], params.confidence)
+            columns |= {name: [statistic(one, labels) for one in part], f"{name}_low": low, f"{name}_high": high}
+        columns["ceiling"] = [ceiling(labels)]
+        columns["ties"] = [tied(one) for one in part]
+        columns["resamples"] = np.isfinite(resampled["spearman"]).sum(axis=1).tolist()
+        values = {name: column * len(part) if len(column) == 1 else column for name, column in columns.items()}
+        tables.append(pl.concat([encoders, pl.DataFrame(values, schema_overrides=TYPES)], how="horizontal"))
+    return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling"))
 
 
 def groups(pairs, subsets):
@@ -199,7 +189,7 @@ def selected(table):
     that what is reported on the other splits was not chosen there. Encoders without layers keep their only row."""
     names = ["encoder", "pooling", "similarity"]
     chosen_on = "train" if "train" in table["split"] else table["split"][0]
-    best = table.filter(pl.col("split") == chosen_on).sort("spearman", descending=True, maintain_order=True)
+    best = table.filter(pl.col("split") == chosen_on).sort("spearman", descending=True, nulls_last=True, maintain_order=True)
     best = best.unique(names, keep="first", maintain_order=True).select(*names, "layer")
     return table.join(best, on=[*names, "layer"], how="inner", nulls_equal=True, maintain_order="left"), chosen_on
 

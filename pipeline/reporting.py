@@ -22,7 +22,7 @@ def label_of(row):
 
 def with_interval(row, name):
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return "" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
+    return "undefined" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
 def markdown_table(header, rows):
@@ -40,7 +40,7 @@ def reported_splits(table):
 
 def results(table, split):
     """The table of one split, best first: each encoder at its selected layer."""
-    rows = selected(table)[0].filter(pl.col("split") == split).sort("spearman", descending=True)
+    rows = selected(table)[0].filter(pl.col("split") == split).sort("spearman", descending=True, nulls_last=True)
     header = ["encoder", "pooling", "similarity", "layer", "rho", "AUC", "Pearson's r", "rho / ceiling"]
     cells = [
         [
@@ -49,9 +49,9 @@ def results(table, split):
             row["similarity"],
             "" if row["layer"] is None else row["layer"],
             with_interval(row, "spearman"),
-            with_interval(row, "auc"),
-            f"{row['pearson']:.4f}",
-            f"{row['spearman_of_ceiling']:.3f}",
+            with_interval(row, "auc") if row["positives"] is not None else "",
+            "undefined" if row["pearson"] is None else f"{row['pearson']:.4f}",
+            "" if row["spearman"] is None else f"{row['spearman_of_ceiling']:.3f}",
         ]
         for row in rows.iter_rows(named=True)
     ]
@@ -83,7 +83,8 @@ def gate_table(manifests):
         if gate is None:
             rows.append([name, manifest["sentences"], manifest["truncated"], manifest["tokens"], "", "", "", "not measured"])
             continue
-        verdict = "yes" if gate["passed"] else "**NO: check the tokenizer**"
+        untrained = "random" in manifest["parts"]["weights"]
+        verdict = "yes" if gate["passed"] else "no (random weights)" if untrained else "**NO: check the tokenizer**"
         figures = [f"{gate[k]:.3f}" for k in ("bits_per_byte", "unigram_byte", "unigram_token")]
         rows.append([name, manifest["sentences"], manifest["truncated"], manifest["tokens"], *figures, verdict])
     header = ["model", "sentences", "truncated", "tokens", "bits per byte", "unigram bytes", "unigram tokens", "reads the text"]
@@ -128,7 +129,7 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     flagged = [name for name, manifest in manifests.items() if manifest["gate"] and not manifest["gate"]["passed"]]
     lines = [f"# {info['dataset']}: similarity scores against labels", ""]
     for name in flagged:
-        lines += [f"> **Warning:** {name} predicts this text worse than the frequencies of its bytes or tokens do. {why(manifests[name])}", ""]
+        lines += [f"> **Warning:** {name} does not read this text. {why(manifests[name])}", ""]
     lines += [
         f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a bootstrap over components "
         f"of pairs that share sentences ({correlate.resamples:,} resamples). The layer of each model is the one with the largest rho on {chosen_on}"
@@ -165,11 +166,12 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
 
 
 def why(manifest):
-    """One sentence on a failed gate."""
+    """One sentence or two on a failed gate."""
     gate = manifest["gate"]
+    cause = "its weights are random" if "random" in manifest["parts"]["weights"] else "it is untrained, or its tokenizer is not the one it was trained with"
     return (
-        f"It needs {gate['bits_per_byte']:.2f} bits per byte, byte frequencies {gate['unigram_byte']:.2f}, token frequencies {gate['unigram_token']:.2f}: "
-        "it is untrained, or its tokenizer is not the one it was trained with. Do not read meaning into its layers."
+        f"It needs {gate['bits_per_byte']:.2f} bits per byte; byte frequencies need {gate['unigram_byte']:.2f} and token frequencies {gate['unigram_token']:.2f}: "
+        f"{cause}. Whatever its layers show here is not language understanding."
     )
 
 
@@ -189,8 +191,9 @@ def layer_curve(table, splits, path):
             label_of(row) + (f" {row['similarity']}" if row["pooling"] and row["similarity"] != "cosine" else "")
             for row in flat.filter(split=splits[0]).iter_rows(named=True)
         ]
-        widths = [4.2, max(0.6, 0.28 * len(names))] * len(splits)
+        widths = [3.6, max(0.6, 0.24 * len(names))] * len(splits)
         figure, axes = plt.subplots(1, 2 * len(splits), figsize=(sum(widths) + 1.2, 3.6), sharey=True, width_ratios=widths, layout="constrained", squeeze=False)
+        figure.get_layout_engine().set(wspace=0, w_pad=0.02)
         for i, split in enumerate(splits):
             left, right = axes[0][2 * i], axes[0][2 * i + 1]
             for curve in curves:
