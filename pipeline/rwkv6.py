@@ -70,7 +70,7 @@ def shift(x):
 
 
 def wkv(r, k, v, log_w, u):
-    """The recurrence of RWKV-6 (arXiv 2404.05892, eq. 19-20), in chunks of CHUNK tokens, in float64.
+    """The recurrence of RWKV-6 (arXiv 2404.05892, time mixing of Finch), in chunks of CHUNK tokens, in float64.
 
     y_t = r_t (S_{t-1} + diag(u) k_t^T v_t),   S_t = diag(w_t) S_{t-1} + k_t^T v_t,   S_0 = 0.
 
@@ -107,7 +107,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Rwkv6TimeMix(nn.Module):
-    """Time mixing (arXiv 2404.05892, eq. 14-21)."""
+    """Time mixing (arXiv 2404.05892, time mixing of Finch)."""
 
     def __init__(self, config, layer):
         super().__init__()
@@ -143,7 +143,7 @@ class Rwkv6TimeMix(nn.Module):
 
 
 class Rwkv6ChannelMix(nn.Module):
-    """Channel mixing (arXiv 2404.05892, eq. 22-25)."""
+    """Channel mixing (arXiv 2404.05892, channel mixing)."""
 
     def __init__(self, config, layer):
         super().__init__()

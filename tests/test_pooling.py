@@ -1,0 +1,115 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import pooling, shards
+from pipeline.pooling import POOLINGS
+
+COUNTING = np.array([[1, -1], [2, -2], [3, -3], [6, -6]], dtype=np.float32)  # T = 4, D = 2
+
+
+def write(folder, states, store="float16", sentences_a_batch=3):
+    """{sentence_id: [(T, D) a layer]} -> shards of two batches each, by the library's own writer."""
+    first = next(iter(states.values()))
+    schema = shards.schema(range(len(first)), first[0].shape[1], store)
+    folder.mkdir()
+    names = list(states)
+    batches = []
+    for i in range(0, len(names), sentences_a_batch):
+        part = names[i : i + sentences_a_batch]
+        lengths = [len(states[name][0]) for name in part]
+        layers = [np.concatenate([states[name][layer] for name in part]).astype(shards.STORES[store]) for layer in range(len(first))]
+        positions = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
+        batches.append(shards.record_batch(np.repeat(np.array(part), lengths), positions, layers, schema))
+    for i in range(0, len(batches), 2):
+        shards.write_shard(folder / f"shard-{i:05d}.arrow", batches[i : i + 2], schema)
+
+
+@pytest.fixture
+def states():
+    rng = np.random.default_rng()
+    return {int(i): [rng.standard_normal((t, 8)).astype(np.float16) for _ in range(3)] for i, t in zip(rng.permutation(17), rng.integers(1, 12, 17))}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("mean", 3.0), ("last", 6.0), ("first", 1.0), ("max", 6.0), ("weighted_mean", (1 * 1 + 2 * 2 + 3 * 3 + 4 * 6) / 10)]
+)
+def test_poolings_by_hand(name, expected):
+    signs = [1, -1] if name != "max" else [1, -1 / 6]  # the largest of -1 ... -6 is -1
+    assert POOLINGS[name](COUNTING) == pytest.approx(np.array(signs) * expected)
+
+
+def test_every_pooling_has_a_row_in_the_test_by_hand():
+    assert set(POOLINGS) == {"mean", "last", "first", "max", "weighted_mean"}
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_one_token_is_pooled_to_itself(name):
+    assert np.array_equal(POOLINGS[name](COUNTING[2:3]), COUNTING[2])
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("store", ["float16", "float32"])
+def test_vectors_of_shards_equal_float64_pooling_of_each_sentence(tmp_path, states, name, store, monkeypatch):
+    monkeypatch.setattr(pooling, "ROW_GROUP", 5)
+    write(tmp_path / "states", states, store)
+    pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {"encoder": "e", "pooling": name, "layers": True})
+    assert pq.ParquetFile(tmp_path / "v.parquet").num_row_groups > 1
+    info, names = pooling.read_info(tmp_path / "v.parquet")
+    assert (info["encoder"], names) == ("e", ["layer_00", "layer_01", "layer_02"])
+    for layer, column in enumerate(names):
+        vectors = pooling.read_layer(tmp_path / "v.parquet", column)
+        assert vectors.dtype == np.float32
+        for i, layers in states.items():
+            exact = POOLINGS[name](layers[layer].astype(np.float64))
+            assert np.abs(vectors[i] - exact).max() <= 1e-5
+
+
+def test_sums_are_not_taken_in_float16(tmp_path):
+    """Sixty thousand-ish states: their sum passes float16's range, their mean does not."""
+    write(tmp_path / "states", {0: [np.full((50, 4), 60000, dtype=np.float16)]})
+    pooling.pool(tmp_path / "states", "mean", tmp_path / "v.parquet", {})
+    assert pooling.read_layer(tmp_path / "v.parquet", "layer_00").tolist() == [[60000.0] * 4]
+
+
+def test_no_token_of_another_sentence_is_pooled(tmp_path, states):
+    """Poison: one sentence's states are infinite; no other vector may notice."""
+    poisoned = next(iter(states))
+    states[poisoned] = [np.full_like(layer, np.inf) for layer in states[poisoned]]
+    write(tmp_path / "states", states)
+    for name in POOLINGS:
+        pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {})
+        vectors = pooling.read_layer(tmp_path / "v.parquet", "layer_01")
+        assert [i for i in range(17) if not np.isfinite(vectors[i]).all()] == [poisoned]
+
+
+def test_missing_and_repeated_sentences_are_refused(tmp_path):
+    pooling.write_vectors(tmp_path / "v.parquet", [0, 2, 2], [np.zeros((3, 2), dtype=np.float32)], {})
+    with pytest.raises(ValueError, match="sentence ids are not 0 to 2"):
+        pooling.read_layer(tmp_path / "v.parquet", "layer_00")
+
+
+def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
+    (tmp_path / "states").mkdir()
+    with pytest.raises(FileNotFoundError, match="run the dump stage"):
+        pooling.pool(tmp_path / "states", "mean", tmp_path / "v.parquet", {})
+    assert not (tmp_path / "v.parquet").exists()
+
+
+def test_vectors_load_in_one_line_in_polars_pandas_duckdb_and_datasets(tmp_path, states):
+    """The lines of the README (contract C4)."""
+    import datasets
+    import duckdb
+    import pandas
+    import polars
+
+    write(tmp_path / "states", states)
+    file = str(tmp_path / "v.parquet")
+    pooling.pool(tmp_path / "states", "mean", file, {})
+    exact = pooling.read_layer(file, "layer_01")
+    in_polars = polars.read_parquet(file).sort("sentence_id")["layer_01"].to_numpy()
+    in_pandas = np.stack(pandas.read_parquet(file).set_index("sentence_id")["layer_01"].sort_index())
+    in_duckdb = np.stack([row[0] for row in duckdb.sql(f"select layer_01::float[8] from '{file}' order by sentence_id").fetchall()])
+    in_datasets = np.array(datasets.Dataset.from_parquet(file, cache_dir=str(tmp_path)).sort("sentence_id")["layer_01"][:])
+    for read in (in_polars, in_pandas, in_duckdb, in_datasets):
+        assert np.array_equal(read.astype(np.float32), exact)
