@@ -28,10 +28,7 @@ def read_tensors(path):
     """All tensors of a checkpoint by name, memory-mapped where the format allows. Pickles load with weights_only=True."""
     tensors = {}
     for file in checkpoint_files(path):
-        if file.suffix == ".safetensors":
-            part = load_file(file)
-        else:
-            part = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        part = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         if twice := tensors.keys() & part.keys():
             raise ValueError(f"{file} repeats tensors of another shard of the same folder, such as {min(twice)}: keep one copy")
         tensors |= part

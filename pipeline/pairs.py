@@ -43,7 +43,8 @@ def read_source(entry: Dataset, what):
         table = table.drop([c for c in renames.values() if c in table.columns and c not in renames]).rename(renames)
         if absent := [column for column in NEEDED if column not in table.columns]:
             raise ValueError(
-                f"{what} has no column {', '.join(absent)}: it has {', '.join(table.columns)}. Say which is which with `columns: {{{absent[0]}: ...}}` in catalog.yaml"
+                f"{what} has no column {', '.join(absent)}: it has {', '.join(table.columns)}. "
+                f"Say which is which with `columns: {{{absent[0]}: ...}}` in catalog.yaml"
             )
         if table.is_empty():
             raise ValueError(f"{what}, split {split or 'all'}, is empty: expected at least one pair")
@@ -102,13 +103,15 @@ def check(rows, what):
     if labels.is_null().any() or not labels.is_finite().all():
         row = int((labels.is_null() | ~labels.is_finite().fill_null(False)).arg_max())
         raise ValueError(
-            f"{what}: label {rows['label'][row]!r} (split {rows['split'][row]}, idx {rows['idx'][row]}) is not a number: map it to 0/1 or to a grade, or point `columns.label` at another column"
+            f"{what}: label {rows['label'][row]!r} (split {rows['split'][row]}, idx {rows['idx'][row]}) is not a number: "
+            "map it to 0/1 or to a grade, or point `columns.label` at another column"
         )
     for split in rows["split"].unique(maintain_order=True):
         kept = labels.filter(rows["split"] == split)
         if kept.n_unique() == 1:
             raise ValueError(
-                f"{what}: all {len(kept)} labels of split {split} are {kept[0]:g}, so nothing can be correlated. Hidden test labels? List the other splits under `splits` in catalog.yaml"
+                f"{what}: all {len(kept)} labels of split {split} are {kept[0]:g}, so nothing can be correlated. "
+                "Hidden test labels? List the other splits under `splits` in catalog.yaml"
             )
 
 

@@ -31,11 +31,11 @@ def markdown_table(header, rows):
     return ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, rule, *rows)]
 
 
-def reported_splits(table):
-    """All splits and subsets but the one that layers were chosen on, or all where it is the only one."""
-    splits = table["split"].unique(maintain_order=True).to_list()
-    chosen_on = selected(table)[1]
-    return [split for split in splits if split != chosen_on] or splits
+def reported_splits(table, subsets):
+    """All splits and subsets but the split that layers were chosen on; all where no other split is left."""
+    splits, chosen_on = table["split"].unique(maintain_order=True).to_list(), selected(table)[1]
+    others = [split for split in splits if split != chosen_on]
+    return others if set(others) - set(subsets) else splits
 
 
 def results(table, split):
@@ -58,11 +58,14 @@ def results(table, split):
     return markdown_table(header, cells)
 
 
-def facts(table, split):
-    """One sentence on a split: size, components, share of positives, ceiling."""
-    row = table.filter(pl.col("split") == split).row(0, named=True)
+def facts(table, split, subsets):
+    """A sentence on a split: size, components, share of positives, ceiling; and one more where layers were chosen on it."""
+    row, chosen_on = table.filter(pl.col("split") == split).row(0, named=True), selected(table)[1]
     share = "" if row["positives"] is None else f", {row['positives']:.3f} positive"
-    return f"{row['n']} pairs in {row['components']} components{share}; rho cannot exceed {row['ceiling']:.4f}."
+    sentence = f"{row['n']} pairs in {row['components']} components{share}; rho cannot exceed {row['ceiling']:.4f}."
+    if chosen_on in (split, subsets.get(split, [None])[0]):
+        sentence += " **Layers were chosen on these pairs, so the rho of models is inflated by that choice.**"
+    return sentence
 
 
 def all_layers(table, splits):
@@ -124,26 +127,21 @@ def escaped(text):
 
 def report(table, scores, pairs, sentences, info, manifests, baselines, correlate: Correlate, params: Report):
     """Everything -> the lines of results/report.md, with results/layers.png beside it."""
-    splits = reported_splits(table)
-    chosen_on = selected(table)[1]
-    flagged = [name for name, manifest in manifests.items() if manifest["gate"] and not manifest["gate"]["passed"]]
+    splits = reported_splits(table, info["subsets"])
     lines = [f"# {info['dataset']}: similarity scores against labels", ""]
-    for name in flagged:
-        lines += [f"> **Warning:** {name} does not read this text. {why(manifests[name])}", ""]
+    for name, manifest in manifests.items():
+        if manifest["gate"] and not manifest["gate"]["passed"]:
+            lines += [f"> **Warning:** {name} does not read this text. {why(manifest)}", ""]
     lines += [
-        f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a bootstrap over components "
-        f"of pairs that share sentences ({correlate.resamples:,} resamples). The layer of each model is the one with the largest rho on {chosen_on}"
-        + (
-            ", and is reported on the other splits."
-            if chosen_on not in splits
-            else "; **this dataset has no other split, so these figures are inflated by that choice.**"
-        ),
+        f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a "
+        f"bootstrap over components of pairs that share sentences ({correlate.resamples:,} resamples). "
+        f"The layer of each model is the one with the largest rho on {selected(table)[1]}.",
         "",
         "![rho by layer](layers.png)",
         "",
     ]
     for split in splits:
-        lines += [f"## {split}", "", facts(table, split), "", *results(table, split), ""]
+        lines += [f"## {split}", "", facts(table, split, info["subsets"]), "", *results(table, split), ""]
     lines += ["## Does each model read the text?", "", *gate_table(manifests), ""]
     lines += [
         "Bits per byte of UTF-8 on a sample of the sentences, the first token of each charged log2(vocabulary) bits. A model that is no better than the "
@@ -151,18 +149,13 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
         "",
     ]
     if covered := {name: about for name, about in baselines.items() if "coverage" in about}:
+        header = ["baseline", "dimensions", "share of words known", "sentences without a known word"]
         rows = [[name, about["dim"], f"{about['coverage']:.4f}", about["sentences_without_a_known_word"]] for name, about in covered.items()]
-        lines += [
-            "## Coverage of word vectors",
-            "",
-            *markdown_table(["baseline", "dimensions", "share of words known", "sentences without a known word"], rows),
-            "",
-        ]
-    example_split = splits[-1] if splits[-1] not in info["subsets"] else next(s for s in reversed(splits) if s not in info["subsets"] or s == splits[0])
+        lines += ["## Coverage of word vectors", "", *markdown_table(header, rows), ""]
     if params.false_positives:
-        lines += [f"## Worst false positives ({example_split})", "", *false_positives(table, scores, pairs, sentences, example_split, params.false_positives)]
-    lines += ["## Every layer", "", *all_layers(table, splits), ""]
-    return lines
+        split = [split for split in splits if split not in info["subsets"]][-1]
+        lines += [f"## Worst false positives ({split})", "", *false_positives(table, scores, pairs, sentences, split, params.false_positives)]
+    return [*lines, "## Every layer", "", *all_layers(table, splits), ""]
 
 
 def why(manifest):
@@ -170,8 +163,8 @@ def why(manifest):
     gate = manifest["gate"]
     cause = "its weights are random" if "random" in manifest["parts"]["weights"] else "it is untrained, or its tokenizer is not the one it was trained with"
     return (
-        f"It needs {gate['bits_per_byte']:.2f} bits per byte; byte frequencies need {gate['unigram_byte']:.2f} and token frequencies {gate['unigram_token']:.2f}: "
-        f"{cause}. Whatever its layers show here is not language understanding."
+        f"It needs {gate['bits_per_byte']:.2f} bits per byte, byte frequencies need {gate['unigram_byte']:.2f} and token frequencies "
+        f"{gate['unigram_token']:.2f}: {cause}. Whatever its layers show here is not language understanding."
     )
 
 

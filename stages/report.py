@@ -12,19 +12,20 @@ def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report:
     """Write REPORT (Markdown) and CURVE (PNG) from the folder PAIRS, the correlations in TABLE, SCORES, MANIFESTS and BASELINES."""
     study = params.study()
     found = pl.read_csv(table, schema_overrides=correlation.TYPES)
+    about = json.loads((pairs / "info.json").read_text())
     page = reporting.report(
         found,
         pl.read_parquet(scores),
         pl.read_parquet(pairs / "pairs.parquet"),
         pl.read_parquet(pairs / "sentences.parquet"),
-        json.loads((pairs / "info.json").read_text()),
+        about,
         {name: json.loads((manifests / f"{name}.json").read_text()) for name in study.models},
         {name: json.loads((baselines / name / "info.json").read_text()) for name in study.baselines},
         params.section("correlate", correlation.Correlate),
         params.section("report", reporting.Report),
     )
     report.write_text("\n".join(page) + "\n", encoding="utf-8")
-    reporting.layer_curve(found, reporting.reported_splits(found), curve)
+    reporting.layer_curve(found, reporting.reported_splits(found, about["subsets"]), curve)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def tiny(family, auto=AutoModel):
     torch.manual_seed(torch.seed() % 2**31)
     model = auto.from_config(AutoConfig.for_model(family, use_cache=False, **sizes, **extra)).eval()
     with torch.no_grad():  # trained norms are not 1 and 0: make a wrong layer visible
-        for name, p in model.named_parameters():
+        for p in model.parameters():
             if p.dim() == 1:
                 p.add_(0.3 * torch.randn_like(p))
     return model

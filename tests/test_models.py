@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
@@ -28,7 +30,7 @@ def test_random_weights_follow_the_seed_alone():
 def test_every_block_of_an_untrained_model_does_something():
     """BlinkDL's initial values would leave the residual stream as it is: no control at all."""
     layers = hidden_layers(loaded(Model(random=0, config=RANDOM)), torch.randint(0, 80, (2, 12)))
-    assert all((b - a).norm() > 0.1 * a.norm() for a, b in zip(layers, layers[1:]))
+    assert all((b - a).norm() > 0.1 * a.norm() for a, b in pairwise(layers))
 
 
 @pytest.mark.parametrize("family", ["gpt2", "rwkv", "bert", "rwkv6"])

@@ -1,0 +1,27 @@
+# make repro   set up and run the pipeline on what params.yaml names
+# make test    set up and run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: repro test clean
+
+repro: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
+	@echo; echo "Read results/report.md; the picture is results/layers.png."
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean: # the environment and everything that can be computed again; DVC's cache stays
+	rm -rf .venv .drillcore build *.egg-info

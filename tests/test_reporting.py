@@ -1,0 +1,113 @@
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline import correlation, reporting
+from pipeline.correlation import Correlate
+from pipeline.reporting import Report
+
+GOOD = {"bits_per_byte": 1.5, "unigram_byte": 4.4, "unigram_token": 2.5, "tokens": 99, "passed": True}
+BAD = GOOD | {"bits_per_byte": 5.1, "passed": False}
+
+
+@pytest.fixture
+def study():
+    """Two layers of one model and a measure of overlap on 3 splits; the model's false positive is pair 7."""
+    rng = np.random.default_rng(0)
+    n = 12
+    labels = np.tile([1.0, 0.0], 6)
+    pairs = pl.DataFrame(
+        {"pair_id": range(n), "split": ["train"] * 6 + ["test"] * 6, "label": labels, "component": range(n), "sentence1_id": range(n), "sentence2_id": [0] * n}
+    )
+    sentences = pl.DataFrame({"sentence_id": range(n), "text": [f"sentence *{i}* of | this" for i in range(n)]})
+    best = labels + 0.01 * np.arange(n)
+    best[7] = 9.0
+    series = {("m", "mean", 0, "cosine"): rng.random(n), ("m", "mean", 1, "cosine"): best, ("overlap", None, None, "dice"): rng.random(n)}
+    scores = pl.concat(
+        pairs.select("pair_id", "split", "label").with_columns(
+            pl.lit(key[0]).alias("encoder"),
+            pl.lit(key[1], pl.String).alias("pooling"),
+            pl.lit(key[2], pl.Int32).alias("layer"),
+            pl.lit(key[3]).alias("similarity"),
+            pl.Series("score", values),
+        )
+        for key, values in series.items()
+    )
+    settings = Correlate(resamples=200, confidence=0.95, seed=0)
+    table = correlation.correlate(scores, pairs, {"test-4": ["test", 4]}, settings)
+    info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}}
+
+    def page(gate=GOOD, weights=None, **changes):
+        manifest = {"gate": gate, "parts": {"weights": weights or {"sha256": "x"}}, "sentences": n, "truncated": 3, "tokens": 120}
+        return "\n".join(
+            reporting.report(
+                changes.get("table", table),
+                scores,
+                pairs,
+                sentences,
+                info,
+                {"m": manifest},
+                {"glove": {"coverage": 0.987654, "dim": 50, "sentences_without_a_known_word": 2}},
+                settings,
+                Report(false_positives=1),
+            )
+        )
+
+    return page, table
+
+
+def test_figures_of_the_table_are_those_of_the_csv_rounded(study):
+    page, table = study
+    row = table.row(by_predicate=(pl.col("encoder") == "m") & (pl.col("layer") == 1) & (pl.col("split") == "test"), named=True)
+    cells = next(line for line in page().splitlines() if line.startswith("| m | mean | cosine | 1 |"))
+    assert f"{row['spearman']:.4f} [{row['spearman_low']:.3f}, {row['spearman_high']:.3f}]" in cells
+    assert f"{row['auc']:.4f}" in cells
+
+
+def test_the_split_that_layers_were_chosen_on_is_not_reported(study):
+    page, table = study
+    assert reporting.reported_splits(table, {"test-4": ["test", 4]}) == ["test", "test-4"]
+    headings = re.findall(r"^## (.*)$", page(), flags=re.M)
+    assert headings[:2] == ["test", "test-4"]
+    assert "train" not in headings
+
+
+def test_splits_that_layers_were_chosen_on_are_marked(study):
+    page, table = study
+    assert "inflated by that choice" not in page()
+    assert page(table=table.filter(pl.col("split") == "test")).count("inflated by that choice") == 1
+    part = {"train-3": ["train", 3]}
+    assert "inflated" in reporting.facts(table.with_columns(pl.col("split").replace("test-4", "train-3")), "train-3", part)
+
+
+def test_the_worst_false_positive_is_shown_with_its_text_escaped(study):
+    page, _ = study
+    section = page().split("Worst false positives")[1].split("## Every layer")[0]
+    assert "pair 7" in section
+    assert r"sentence \*7\* of \| this" in section
+
+
+def test_a_model_that_does_not_read_the_text_is_flagged_and_the_cause_named(study):
+    page, _ = study
+    assert "Warning" not in page()
+    assert "its tokenizer is not the one it was trained with" in page(BAD)
+    assert "**NO: check the tokenizer**" in page(BAD)
+    assert "its weights are random" in page(BAD, {"random": 0})
+    assert "not measured" in page(None)
+
+
+def test_truncation_and_coverage_are_reported(study):
+    page, _ = study
+    assert "| m | 12 | 3 | 120 |" in page()
+    assert "| glove | 50 | 0.9877 | 2 |" in page()
+
+
+def test_the_curve_is_drawn(study, tmp_path):
+    _, table = study
+    reporting.layer_curve(table, ["test", "test-4"], tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 10_000
+    without_models = table.filter(pl.col("layer").is_null())
+    reporting.layer_curve(without_models, ["test"], tmp_path / "d.png")
+    assert (tmp_path / "d.png").exists()
