@@ -79,3 +79,22 @@ def test_fingerprint_follows_contents_and_config_not_place(tmp_path):
         model.head.weight[0, 0] += 1
     model.save_pretrained(tmp_path / "b")
     assert fingerprint(a, tmp_path / "a") != fingerprint(b, tmp_path / "b")
+
+
+def test_pickled_weights_in_the_hubs_layout_load_as_tensors_only(tmp_path):
+    """As RWKV/v6-Finch-1B6-HF has them. A pickle that runs code on loading is refused and runs nothing."""
+    original = loaded(Model(random=0, config=RANDOM))
+    original.config.architectures = ["Rwkv6ForCausalLM"]
+    original.config.save_pretrained(tmp_path)
+    torch.save(original.state_dict(), tmp_path / "pytorch_model.bin")
+    model = loaded(Model(path=str(tmp_path)))
+    assert all(torch.equal(a, b) for a, b in zip(original.state_dict().values(), model.state_dict().values()))
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    torch.save(original.state_dict() | {"x": Evil()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(Exception, match=r"(?i)weights.only|unsupported"):
+        loaded(Model(path=str(tmp_path)))
+    assert not (tmp_path / "owned").exists()

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -96,20 +99,24 @@ def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "v.parquet").exists()
 
 
-def test_vectors_load_in_one_line_in_polars_pandas_duckdb_and_datasets(tmp_path, states):
-    """The lines of the README (contract C4)."""
+def test_the_lines_of_the_readme_load_the_vectors(tmp_path, states):
+    """Polars, pandas and DuckDB as printed there, with this file's path and size put in; and Hugging Face datasets."""
     import datasets
     import duckdb
     import pandas
     import polars
 
     write(tmp_path / "states", states)
-    file = str(tmp_path / "v.parquet")
+    file = tmp_path / "v.parquet"
     pooling.pool(tmp_path / "states", "mean", file, {})
+    readme = (Path(__file__).parents[1] / "README.md").read_text().split("## Load the embeddings")[1]
+    block = re.search(r"```python\n(.*?)```", readme, re.S)[1]
+    lines = [re.sub(r"data/pooled/[^\"']+", str(file), line).replace("[192]", "[8]").replace("layer_03", "layer_01") for line in block.splitlines()]
+    assert [line.split(".")[0] for line in lines] == ["polars", "pandas", "duckdb"]
+    in_polars, in_pandas, in_duckdb = (eval(line, {"polars": polars, "pandas": pandas, "duckdb": duckdb}) for line in lines)
+    in_datasets = datasets.Dataset.from_parquet(str(file), cache_dir=str(tmp_path)).sort("sentence_id")["layer_01"][:]
     exact = pooling.read_layer(file, "layer_01")
-    in_polars = polars.read_parquet(file).sort("sentence_id")["layer_01"].to_numpy()
-    in_pandas = np.stack(pandas.read_parquet(file).set_index("sentence_id")["layer_01"].sort_index())
-    in_duckdb = np.stack([row[0] for row in duckdb.sql(f"select layer_01::float[8] from '{file}' order by sentence_id").fetchall()])
-    in_datasets = np.array(datasets.Dataset.from_parquet(file, cache_dir=str(tmp_path)).sort("sentence_id")["layer_01"][:])
-    for read in (in_polars, in_pandas, in_duckdb, in_datasets):
-        assert np.array_equal(read.astype(np.float32), exact)
+    assert np.array_equal(in_polars, exact)
+    assert np.array_equal(np.stack(in_pandas.sort_index()), exact)
+    assert np.array_equal(np.array([vector for _, vector in sorted(in_duckdb.fetchall())], dtype=np.float32), exact)
+    assert np.array_equal(np.array(in_datasets, dtype=np.float32), exact)
