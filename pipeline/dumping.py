@@ -125,6 +125,8 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, scratch=".drillcore/d
     folder, out = Path(scratch) / key, Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    for stale in out.glob("*.arrow"):
+        stale.unlink()
     entries = []
     with tqdm(total=int(lengths.sum()), unit="tok", unit_scale=True, desc="dump", mininterval=1) as progress:
         for number, shard in enumerate(plan(lengths, params.batch_tokens, shard_tokens)):
@@ -142,7 +144,6 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, scratch=".drillcore/d
 
 def _link(source, target):
     """Hard link, or copy where the file system has none."""
-    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:

@@ -23,6 +23,10 @@ class Study:
     pooling: str
     """a key of pipeline.pooling.POOLINGS"""
 
+    def __post_init__(self):
+        if both := sorted(set(self.models) & set(self.baselines)):
+            raise ValueError(f"{', '.join(both)} is in models and in baselines: their scores would share a name. Rename one in catalog.yaml")
+
 
 def study(path="params.yaml"):
     """The top-level choices of params.yaml."""

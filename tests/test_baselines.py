@@ -138,6 +138,12 @@ def test_random_vectors_are_standard_normal():
     assert drawn.var() == pytest.approx(1, abs=4 * math.sqrt(2 / drawn.size))
 
 
+@pytest.mark.parametrize(("field", "value", "low"), [("dim", 0, 1), ("dim", -1, 1), ("seed", -1, 0)])
+def test_random_vectors_out_of_range_are_refused(field, value, low):
+    with pytest.raises(ValueError, match=rf"{field} is {value}, expected at least {low}"):
+        vectors_of(["the cat"], kind="random", **{field: value})
+
+
 GLOVE = "the 1 0 0\ncat 0 2 0\n, 0 0 4\nunused 9 9 9\n"
 
 

@@ -117,19 +117,6 @@ def test_values_of_another_type_are_refused(tmp_path, kind, fields, message):
         catalog.entry(kind, "x", written(tmp_path, **{kind: {"x": fields}}))
 
 
-@pytest.mark.parametrize(("field", "value"), [("dim", 0), ("dim", -1), ("seed", -1)])
-def test_a_random_baseline_out_of_range_is_refused(tmp_path, field, value):
-    path = written(tmp_path, baselines={"r": {"kind": "random", field: value}})
-    with pytest.raises(ValueError, match=rf"{field} is {value}, expected at least"):
-        catalog.entry("baselines", "r", path)
-
-
-def test_columns_that_pairs_do_not_have_are_refused(tmp_path):
-    path = written(tmp_path, datasets={"d": {"path": "x.csv", "columns": {"labels": "score"}}})
-    with pytest.raises(ValueError, match=r"datasets?.*columns.*unknown labels.*sentence1, sentence2, label, split, idx"):
-        catalog.entry("datasets", "d", path)
-
-
 @pytest.mark.parametrize("text", ["- datasets\n- models\n", "models: [a, b]\n", "just text\n"])
 def test_a_catalogue_of_another_shape_is_refused(tmp_path, text):
     path = tmp_path / "catalog.yaml"

@@ -166,6 +166,8 @@ def test_another_key_never_sees_a_shard(model, tmp_path):
     dumping.dump(model, ids, names, "one", tmp_path / "out", SETTINGS, scratch=tmp_path / "scratch")
     other = [one[::-1].copy() for one in ids]
     dumping.dump(model, other, names, "two", tmp_path / "out", SETTINGS, scratch=tmp_path / "scratch")
+    (tmp_path / "out/shard-00099.arrow").write_bytes(b"of an earlier dump with more shards")
+    dumping.dump(model, other, names, "two", tmp_path / "out", SETTINGS, scratch=tmp_path / "scratch")
     fresh = tmp_path / "fresh"
     dumping.dump(model, other, names, "three", fresh, SETTINGS, scratch=tmp_path / "elsewhere")
     assert [p.read_bytes() for p in sorted((tmp_path / "out").iterdir())] == [p.read_bytes() for p in sorted(fresh.iterdir())]

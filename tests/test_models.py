@@ -1,10 +1,13 @@
 from itertools import pairwise
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from pipeline.catalog import Model
+from pipeline.gate import gate_of
 from pipeline.layers import hidden_layers
 from pipeline.models import fingerprint, load, locate
 from pipeline.rwkv6 import Rwkv6ForCausalLM
@@ -98,3 +101,19 @@ def test_pickled_weights_in_the_hubs_layout_load_as_tensors_only(tmp_path):
     with pytest.raises(Exception, match=r"(?i)weights.only|unsupported"):
         loaded(Model(path=str(tmp_path)))
     assert not (tmp_path / "owned").exists()
+
+
+def test_a_masked_language_model_loads_without_its_head_and_has_no_bits_per_byte(tmp_path):
+    sizes = {"vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    original = AutoModelForMaskedLM.from_config(AutoConfig.for_model("bert", **sizes)).eval()
+    original.save_pretrained(tmp_path)
+    model, ids = loaded(Model(path=str(tmp_path))), torch.randint(0, 80, (1, 6))
+    assert all(torch.equal(a, b) for a, b in zip(hidden_layers(original, ids), hidden_layers(model, ids)))
+    assert gate_of(model, [np.arange(6)], pl.Series(["abcdef"]), np.array([False]), 100) is None
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "mamba"])
+def test_base_models_have_no_bits_per_byte(family):
+    sizes = {"gpt2": {"n_head": 4}, "llama": {"num_attention_heads": 4, "intermediate_size": 64}}.get(family, {})
+    model = AutoModel.from_config(AutoConfig.for_model(family, vocab_size=80, hidden_size=32, num_hidden_layers=2, **sizes))
+    assert gate_of(model, [np.arange(6)], pl.Series(["abcdef"]), np.array([False]), 100) is None

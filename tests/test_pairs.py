@@ -227,8 +227,8 @@ def test_a_subset_of_a_split_whose_name_has_a_hyphen(tmp_path):
         ("few", "train", r"subset few is 'train', expected split\[:n\]"),
         ("few", "train[2:]", r"subset few is 'train\[2:\]', expected split\[:n\]"),
         ("few", 1000, r"subset few is .*1000.*, expected split\[:n\]"),
-        ("few", "train[:0]", r"few.*0"),  # nothing could be correlated, and the bootstrap would divide by zero
-        ("few", "train[:1]", r"few.*1"),
+        ("few", "train[:0]", r"few.*train\[:0\]"),  # nothing could be correlated, and the bootstrap would divide by zero
+        ("few", "train[:1]", r"few.*train\[:1\]"),
         ("train", "train[:2]", r"subset train .*split"),  # it would take the place of the split in every table
     ],
 )
@@ -239,7 +239,7 @@ def test_a_subset_that_cannot_be_is_refused(tmp_path, name, text, message):
 
 def test_a_subset_whose_labels_are_all_the_same_is_refused(tmp_path):
     rows = ROWS.with_columns(label=pl.Series([1, 1, 0, 0, 1]))
-    with pytest.raises(ValueError, match=r"(?s)few.*1"):
+    with pytest.raises(ValueError, match=r"subset few .*train\[:2\].*correlated"):
         prepared(tmp_path, rows, subsets={"few": "train[:2]"})
 
 
