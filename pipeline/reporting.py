@@ -208,8 +208,9 @@ def layer_curve(table, splits, path):
             right.spines["left"].set_visible(False)
             right.tick_params(axis="y", length=0)
             right.grid(axis="x", visible=False)
-            for axis in (left, right):
-                axis.axhline(0, color="0.4", linewidth=0.8)
+            if (table["spearman_low"] < 0).any():
+                for axis in (left, right):
+                    axis.axhline(0, color="0.4", linewidth=0.8)
         axes[0][0].set_ylabel("Spearman's rho with the labels")
         if curves:
             axes[0][0].legend(frameon=False, loc="best", fontsize=8)
