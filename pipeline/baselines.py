@@ -99,19 +99,26 @@ def read_vectors(file, wanted):
     known, dim = {}, None
     opener = gzip.open if str(file).endswith(".gz") else open
     with opener(file, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            word, *values = line.rstrip("\n").split(" ")
-            dim = dim or len(values)
-            if len(values) != dim:
-                raise ValueError(f"{file}, line {number}: {len(values)} numbers after {word!r}, expected {dim} as in the first line")
-            if word in wanted:
-                try:
-                    known[word] = np.array(values, dtype=np.float32)
-                except ValueError:
-                    raise ValueError(f"{file}, line {number}: the vector of {word!r} is not {dim} numbers") from None
+        try:
+            for number, line in enumerate(lines, 1):
+                word, *values = line.rstrip("\n").split(" ")
+                dim = dim or len(values)
+                if len(values) != dim:
+                    raise ValueError(f"{file}, line {number}: {len(values)} numbers after {word!r}, expected {dim} as in the first line")
+                if word in wanted:
+                    known[word] = _numbers(values, f"{file}, line {number}: the vector of {word!r} is not {dim} numbers")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file} is not text in UTF-8: expected .txt or .txt.gz (a zip is read through `url` and `member`)") from error
     if not dim:
         raise ValueError(f"{file} holds no word vectors: expected lines of a word and its numbers, separated by single spaces")
     return known, dim
+
+
+def _numbers(values, complaint):
+    try:
+        return np.array(values, dtype=np.float32)
+    except ValueError:
+        raise ValueError(complaint) from None
 
 
 def averages(texts, vectors, dim):

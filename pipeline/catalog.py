@@ -10,9 +10,7 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from pipeline.params import build
+from pipeline.params import at_least, build, read_yaml
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,18 @@ class Baseline:
     seed: int = 0
     """seed of random vectors"""
 
+    def __post_init__(self):
+        at_least("baseline", self, dim=1, seed=0)
+
 
 ENTRIES = {"datasets": Dataset, "models": Model, "baselines": Baseline}
 
 
 def entry(kind, name, path="catalog.yaml"):
     """One entry of the catalogue. Raises KeyError that names the near misses, ValueError for keys that do not belong."""
-    catalog = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    names = catalog.get(kind) or {}
+    names = read_yaml(path).get(kind) or {}
+    if not isinstance(names, dict):
+        raise ValueError(f"{kind} of {path} holds {type(names).__name__}, expected a mapping of names to entries")
     if name not in names:
         near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(names) or 'none'}"
@@ -120,17 +122,21 @@ def snapshot(repo, revision, patterns, what):
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=["*.py"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ConnectionError(
-            f"{what} needs {repo}@{revision or 'main'} from the Hugging Face hub, which did not answer ({reason}). "
+            f"{what} needs {repo}@{revision or 'main'} from the Hugging Face hub, which did not answer ({reason(error)}). "
             "Check the name and the network (HF_HUB_OFFLINE must not be 1), or download it elsewhere and give the folder as `path`"
         ) from error
+
+
+def reason(error):
+    """The first line of an exception's message, or its type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def download(url, member=None, cache=".drillcore/downloads"):
     """Fetch a file named by the user once, into `cache`; with `member`, take that file out of the zip. Returns its path."""
     folder = Path(cache) / hashlib.sha256(url.encode()).hexdigest()[:16]
-    target = folder / (member or url.rsplit("/", 1)[-1])
+    target = folder / (member or url).rsplit("/", 1)[-1]
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,8 +147,10 @@ def download(url, member=None, cache=".drillcore/downloads"):
                 shutil.copyfileobj(source, sink, 1 << 20)
             part.rename(whole)
     except OSError as error:
-        raise ConnectionError(f"could not download {url} ({error}). Check the network, or download it elsewhere and give the file as `path`") from error
+        raise ConnectionError(f"could not download {url} ({reason(error)}). Check the network, or download it elsewhere and give the file as `path`") from error
     if member:
+        if not zipfile.is_zipfile(whole):
+            raise ValueError(f"{url} is not a zip: leave `member` out if it is the file itself. It was kept as {whole}")
         with zipfile.ZipFile(whole) as archive:
             if member not in archive.namelist():
                 raise ValueError(f"{url} has no {member!r}: it holds {', '.join(archive.namelist()[:8])}. Mend `member` in catalog.yaml")

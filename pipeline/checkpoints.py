@@ -1,10 +1,13 @@
 """BlinkDL's RWKV-6 checkpoints (`.pth`, `.safetensors`, one file or a folder of shards) as `Rwkv6ForCausalLM`."""
 
+import pickle
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from pipeline.catalog import reason
 from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -28,7 +31,10 @@ def read_tensors(path):
     """All tensors of a checkpoint by name, memory-mapped where the format allows. Pickles load with weights_only=True."""
     tensors = {}
     for file in checkpoint_files(path):
-        part = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        try:
+            part = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{file} cannot be read as weights ({reason(error)}): is it complete, and nothing but tensors?") from error
         if twice := tensors.keys() & part.keys():
             raise ValueError(f"{file} repeats tensors of another shard of the same folder, such as {min(twice)}: keep one copy")
         tensors |= part
@@ -44,11 +50,12 @@ def hf_name(name):
     return "rwkv." + name
 
 
-def infer_config(tensors, **overrides):
+def infer_config(path, tensors, **overrides):
     """The `Rwkv6Config` that the shapes of BlinkDL-named tensors imply. Raises ValueError when they are not RWKV-6."""
     needed = ("emb.weight", "blocks.0.att.time_maa_w1", "blocks.0.att.time_decay_w1", "blocks.0.att.time_faaaa", "blocks.0.ffn.key.weight")
     if missing := [name for name in needed if name not in tensors]:
-        raise ValueError(f"not an RWKV-6 checkpoint: it has no {', '.join(missing)} (RWKV-4, 5 and 7 have other tensors; only 6 is read here)")
+        raise ValueError(f"{path} is not an RWKV-6 checkpoint: it has no {', '.join(missing)} (RWKV-4, 5 and 7 have other tensors; only 6 is read here)")
+    check_tensors(path, dict.fromkeys(needed, "a matrix"), {name: "a matrix" if (t := tensors[name]).dim() == 2 else tuple(t.shape) for name in needed})
     vocabulary, hidden = tensors["emb.weight"].shape
     sizes = {
         "vocab_size": vocabulary,
@@ -68,7 +75,7 @@ def load_rwkv6(path, dtype=torch.float32, **overrides):
     Raises ValueError that names every missing, extra or misshapen tensor.
     """
     tensors = read_tensors(path)
-    config = infer_config(tensors, **overrides)
+    config = infer_config(path, tensors, **overrides)
     with torch.device("meta"):
         model = Rwkv6ForCausalLM(config)
     wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}

@@ -25,5 +25,5 @@ def run(main):
         if os.environ.get("DRILLCORE_TRACEBACK"):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print("error:", " ".join(str(message).split()), file=sys.stderr)
         sys.exit(1)

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from pipeline.params import at_least
+
 CELLS = 1 << 19  # pairs times resamples that are held at once: arrays of 4 MB stay in the cache
 
 
@@ -28,6 +30,7 @@ class Correlate:
     def __post_init__(self):
         if self.resamples < 100:
             raise ValueError(f"correlate.resamples is {self.resamples}, expected at least 100: a percentile of fewer means nothing")
+        at_least("correlate", self, seed=0)
         if not 0.5 <= self.confidence < 1:
             raise ValueError(f"correlate.confidence is {self.confidence}, expected 0.5 to 1 (0.95 for 95 %)")
 

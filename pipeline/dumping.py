@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pipeline import shards
 from pipeline.layers import hidden_layers
+from pipeline.params import at_least
 
 CODE_VERSION = 1  # raise it when a change here, in layers.py or in rwkv6.py changes the bytes of a dump
 RECORD_TOKENS = 4000  # a record batch is closed at about so many tokens
@@ -34,9 +35,7 @@ class Dump:
     """tokens of text on which bits per byte are measured; 0 skips it"""
 
     def __post_init__(self):
-        for name, low in (("batch_tokens", 1), ("shard_mb", 1), ("gate_tokens", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"dump.{name} is {getattr(self, name)}, expected at least {low}")
+        at_least("dump", self, batch_tokens=1, shard_mb=1, gate_tokens=0)
         if self.store not in shards.STORES:
             raise ValueError(f"dump.store is {self.store!r}, expected one of {', '.join(shards.STORES)}")
 
@@ -80,9 +79,12 @@ def key_of(fingerprint, tokens_info, ids, params: Dump):
 
 def check_vocabulary(ids, vocabulary, name):
     """Raise ValueError for an id that the model has no embedding for."""
-    top = max(int(one.max()) for one in ids)
-    if top >= vocabulary:
-        raise ValueError(f"token id {top} is outside the vocabulary of {vocabulary} of model {name}: its `tokenizer` in catalog.yaml belongs to another model")
+    low, top = min(int(one.min()) for one in ids), max(int(one.max()) for one in ids)
+    if low < 0 or top >= vocabulary:
+        raise ValueError(
+            f"token id {low if low < 0 else top} is outside the vocabulary of {vocabulary} of model {name}: "
+            "its `tokenizer` in catalog.yaml belongs to another model"
+        )
 
 
 def narrow(states, store, layer):
@@ -115,7 +117,7 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, scratch=".drillcore/d
     """Write the states of all sentences as shards of C3 into the folder `out`; returns what the manifest says of them.
 
     Shards are built in a scratch folder named by the key, outside `out`, and then hard-linked into it: a run that was
-    killed goes on with the shards it had finished, and another key never sees them.
+    killed goes on with the shards it had finished, another key never sees them, and `out` changes only once all are there.
     """
     text_config = model.config.get_text_config()
     count, dim = text_config.num_hidden_layers + 1, text_config.hidden_size
@@ -124,9 +126,6 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, scratch=".drillcore/d
     shard_tokens = max(1, params.shard_mb * 10**6 // (count * dim * np.dtype(shards.STORES[params.store]).itemsize))
     folder, out = Path(scratch) / key, Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    for stale in out.glob("*.arrow"):
-        stale.unlink()
     entries = []
     with tqdm(total=int(lengths.sum()), unit="tok", unit_scale=True, desc="dump", mininterval=1) as progress:
         for number, shard in enumerate(plan(lengths, params.batch_tokens, shard_tokens)):
@@ -138,7 +137,11 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, scratch=".drillcore/d
                 records = (states_of(model, ids, sentence_ids, record, schema, params, progress) for record in shard)
                 shards.write_shard(path, records, schema)
             entries.append({"name": path.name, "sentences": len(held), "tokens": int(lengths[held].sum()), "bytes": path.stat().st_size})
-            _link(path, out / path.name)
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in out.glob("*.arrow"):
+        stale.unlink()
+    for entry in entries:
+        _link(folder / entry["name"], out / entry["name"])
     return {"layers": count, "dim": dim, "store": params.store, "sentences": len(ids), "tokens": int(lengths.sum()), "shards": entries}
 
 

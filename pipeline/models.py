@@ -1,10 +1,13 @@
 """A catalogue entry -> a transformers model in evaluation mode, and the fingerprint of its weights. No remote code, ever."""
 
+import pickle
+
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from pipeline.catalog import Model, digest, local, one_source, snapshot
+from pipeline.catalog import Model, digest, local, one_source, reason, snapshot
 from pipeline.checkpoints import check_tensors, checkpoint_files, load_rwkv6
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -61,16 +64,23 @@ def random_model(entry, name, dtype):
 
 def from_folder(folder, dtype, overrides):
     """A folder in the hub's layout, with its language-model head when it was saved with one."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **overrides)
+    checkpoint_files(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **overrides)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"no model can be loaded from {folder} without remote code: transformers does not know its family ({reason(error)})") from error
     if hasattr(config, "rescale_every"):
         config.rescale_every = 0  # RWKV-4 would halve its residual stream every few blocks
     config.use_cache = False
     architecture = (getattr(config, "architectures", None) or [""])[0]
     auto = AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
     # transformers only warns of tensors that do not fit; what it reports is turned into an error here
-    model, loaded = auto.from_pretrained(
-        folder, config=config, dtype=dtype, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True, weights_only=True
-    )
+    try:
+        model, loaded = auto.from_pretrained(
+            folder, config=config, dtype=dtype, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True, weights_only=True
+        )
+    except (SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
+        raise ValueError(f"the weights in {folder} cannot be read ({reason(error)}): are they complete, and nothing but tensors?") from error
     mismatched = {name: (tuple(found), tuple(wanted)) for name, found, wanted in loaded["mismatched_keys"]}
     wanted = dict.fromkeys(loaded["missing_keys"], ()) | {name: sizes[1] for name, sizes in mismatched.items()}
     found = dict.fromkeys(loaded["unexpected_keys"], ()) | {name: sizes[0] for name, sizes in mismatched.items()}

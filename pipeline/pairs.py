@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.catalog import Dataset, local, one_source
+from pipeline.catalog import Dataset, local, one_source, reason
 
 NEEDED = ("sentence1", "sentence2", "label")
+COLUMNS = (*NEEDED, "split", "idx")
+WHOLE = {"infer_schema_length": None}  # types from all rows: a grade of 0.5 may come late
 READERS = {
-    ".csv": pl.read_csv,
-    ".tsv": lambda file: pl.read_csv(file, separator="\t", quote_char=None),  # quotes in MRPC's TSV are text
-    ".jsonl": pl.read_ndjson,
+    ".csv": lambda file: pl.read_csv(file, **WHOLE),
+    ".tsv": lambda file: pl.read_csv(file, separator="\t", quote_char=None, **WHOLE),  # quotes in MRPC's TSV are text
+    ".jsonl": lambda file: pl.read_ndjson(file, **WHOLE),
     ".parquet": pl.read_parquet,
 }
 
@@ -30,38 +32,50 @@ class Prepare:
     limit: int | None
     """keep only the first so many pairs of each split; null keeps all"""
 
+    def __post_init__(self):
+        if self.limit is not None and self.limit < 2:
+            raise ValueError(f"prepare.limit is {self.limit}: at least 2 pairs of a split are needed for a correlation")
+
 
 def read_source(entry: Dataset, what):
     """The rows of a dataset as one table with columns split, idx, sentence1, sentence2, label, in the source's order."""
+    if unknown := entry.columns.keys() - set(COLUMNS):
+        raise ValueError(f"{what}: columns has unknown {', '.join(sorted(unknown))}: it takes {', '.join(COLUMNS)}")
     source = one_source(what, {"hub": entry.hub, "path": entry.path})
     parts = _from_hub(entry, what) if source == "hub" else _from_files(entry, what)
-    tables = []
-    for split, table in parts:
-        renames = {theirs: ours for ours, theirs in entry.columns.items()}
-        if absent := [column for column in renames if column not in table.columns]:
-            raise ValueError(f"{what} has no column {', '.join(absent)}: it has {', '.join(table.columns)}. Mend `columns` in catalog.yaml")
-        table = table.drop([c for c in renames.values() if c in table.columns and c not in renames]).rename(renames)
-        if absent := [column for column in NEEDED if column not in table.columns]:
-            raise ValueError(
-                f"{what} has no column {', '.join(absent)}: it has {', '.join(table.columns)}. "
-                f"Say which is which with `columns: {{{absent[0]}: ...}}` in catalog.yaml"
-            )
-        if table.is_empty():
-            raise ValueError(f"{what}, split {split or 'all'}, is empty: expected at least one pair")
-        if split is not None:
-            table = table.with_columns(pl.lit(split).alias("split"))
-        elif "split" not in table.columns:
-            table = table.with_columns(pl.lit("all").alias("split"))
-        if "idx" not in table.columns:
-            table = table.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("idx"))
-        tables.append(table.select("split", pl.col("idx").cast(pl.Int64), *NEEDED))
-    rows = pl.concat(tables)
-    if entry.splits is not None:
-        ours = {theirs: name for name, theirs in entry.splits.items()}
-        if absent := sorted(ours.keys() - set(rows["split"])):
-            raise ValueError(f"{what} has no split {', '.join(absent)}: it has {', '.join(sorted(set(rows['split'])))}. Mend `splits` in catalog.yaml")
-        rows = rows.filter(pl.col("split").is_in(list(ours))).with_columns(pl.col("split").replace(ours))
-    return rows
+    rows = pl.concat([_standard(table, split, entry.columns, what) for split, table in parts], how="vertical_relaxed")
+    if entry.splits is None:
+        return rows
+    ours = {str(theirs): name for name, theirs in entry.splits.items()}
+    _known_splits(what, ours, rows["split"].unique(maintain_order=True))
+    return rows.filter(pl.col("split").is_in(list(ours))).with_columns(pl.col("split").replace(ours))
+
+
+def _known_splits(what, wanted, have):
+    if absent := [split for split in wanted if split not in have]:
+        raise ValueError(f"{what} has no split {', '.join(absent)}: it has {', '.join(sorted(have))}. Mend `splits` in catalog.yaml")
+
+
+def _standard(table, split, columns, what):
+    """One table of a source under our names of columns."""
+    renames = {theirs: ours for ours, theirs in columns.items()}
+    have = ", ".join(table.columns)
+    if absent := [column for column in renames if column not in table.columns]:
+        raise ValueError(f"{what} has no column {', '.join(absent)}: it has {have}. Mend `columns` in catalog.yaml")
+    table = table.drop([c for c in renames.values() if c in table.columns and c not in renames]).rename(renames)
+    if absent := [column for column in NEEDED if column not in table.columns]:
+        raise ValueError(f"{what} has no column {', '.join(absent)}: it has {have}. Say which is which with `columns: {{{absent[0]}: ...}}` in catalog.yaml")
+    if table.is_empty():
+        raise ValueError(f"{what}, split {split or 'all'}, is empty: expected at least one pair")
+    if split is not None or "split" not in table.columns:
+        table = table.with_columns(pl.lit(split or "all").alias("split"))
+    if "idx" not in table.columns:
+        table = table.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("idx"))
+    idx = table["idx"].cast(pl.Int64, strict=False)
+    if idx.is_null().any():
+        raise ValueError(f"{what}: idx {table['idx'][int(idx.is_null().arg_max())]!r} is not a whole number: point `columns.idx` at another column or drop it")
+    label = pl.col("label").cast(pl.Float64) if table["label"].dtype.is_numeric() else pl.col("label")
+    return table.select(pl.col("split").cast(pl.String), idx.alias("idx"), "sentence1", "sentence2", label)
 
 
 def _from_files(entry, what):
@@ -72,23 +86,28 @@ def _from_files(entry, what):
             raise ValueError(f"{what}: cannot read {path}, its ending is not one of {', '.join(READERS)}")
         if file.stat().st_size == 0:
             raise ValueError(f"{what}: {path} is empty: expected a header and at least one pair")
-        yield split, READERS[file.suffix](file)
+        try:
+            table = READERS[file.suffix](file)
+        except pl.exceptions.PolarsError as error:
+            raise ValueError(f"{what}: {path} is not what its ending says, or is damaged: {reason(error)}") from error
+        yield split, table
 
 
 def _from_hub(entry, what):
     import datasets
 
     try:
-        dataset = datasets.load_dataset(entry.hub, entry.config, revision=entry.revision, split=None)
+        dataset = datasets.load_dataset(entry.hub, entry.config, revision=entry.revision, download_config=datasets.DownloadConfig(max_retries=1))
     except (ConnectionError, OSError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConnectionError(
-            f"{what} needs {entry.hub}@{entry.revision or 'main'} from the Hugging Face hub, which did not give it ({reason}). "
+            f"{what} needs {entry.hub}@{entry.revision or 'main'} from the Hugging Face hub, which did not give it ({reason(error)}). "
             "Check the name and the network (HF_HUB_OFFLINE must not be 1), or download it elsewhere and give its files as `path`"
         ) from error
-    for split, part in dataset.items():
-        if entry.splits is None or split in entry.splits.values():
-            yield split, pl.from_arrow(part.data.table.combine_chunks())
+    wanted = list(dataset) if entry.splits is None else entry.splits.values()
+    _known_splits(what, wanted, list(dataset))
+    for split in dataset:  # in the source's order
+        if split in wanted:
+            yield split, pl.from_arrow(dataset[split].data.table.combine_chunks())
 
 
 def check(rows, what):
@@ -107,12 +126,15 @@ def check(rows, what):
             "map it to 0/1 or to a grade, or point `columns.label` at another column"
         )
     for split in rows["split"].unique(maintain_order=True):
-        kept = labels.filter(rows["split"] == split)
-        if kept.n_unique() == 1:
-            raise ValueError(
-                f"{what}: all {len(kept)} labels of split {split} are {kept[0]:g}, so nothing can be correlated. "
-                "Hidden test labels? List the other splits under `splits` in catalog.yaml"
-            )
+        _several_labels(labels.filter(rows["split"] == split), f"{what}: all {{}} labels of split {split}")
+
+
+def _several_labels(labels, what):
+    if labels.n_unique() == 1:
+        raise ValueError(
+            f"{what.format(len(labels))} are {labels[0]:g}, so nothing can be correlated. "
+            "Hidden test labels? List the other splits under `splits` in catalog.yaml"
+        )
 
 
 def components(first, second, n):
@@ -126,14 +148,17 @@ def components(first, second, n):
     return np.argsort(np.argsort(where))[inverse]
 
 
-def subsets(spec, rows, what):
-    """Check {name: "split[:n]"} against the rows -> {name: [split, n]}."""
-    checked = {}
+def subsets(spec, pairs, what):
+    """Check {name: "split[:n]"} against the pairs -> {name: [split, n]}."""
+    checked, splits = {}, pairs["split"].unique(maintain_order=True).to_list()
     for name, text in spec.items():
-        match = re.fullmatch(r"(\w+)\[:(\d+)\]", str(text))
-        if not match or match[1] not in set(rows["split"]):
-            raise ValueError(f"{what}: subset {name} is {text!r}, expected split[:n] with one of {', '.join(rows['split'].unique(maintain_order=True))}")
+        match = re.fullmatch(r"(.+)\[:(\d+)\]", str(text))
+        if not match or match[1] not in splits or int(match[2]) < 2:
+            raise ValueError(f"{what}: subset {name} is {text!r}, expected split[:n] with one of {', '.join(splits)} and n of 2 or more")
+        if name in splits:
+            raise ValueError(f"{what}: subset {name} has the name of a split: give it another")
         checked[name] = [match[1], int(match[2])]
+        _several_labels(pairs.filter(split=match[1])["label"].head(int(match[2])), f"{what}: all {{}} labels of subset {name} ({text})")
     return checked
 
 
@@ -142,8 +167,6 @@ def prepare(entry: Dataset, name, params: Prepare):
     what = f"dataset {name}"
     rows = read_source(entry, what)
     if params.limit is not None:
-        if params.limit < 2:
-            raise ValueError(f"prepare.limit is {params.limit}: at least 2 pairs of a split are needed for a correlation")
         rows = rows.filter(pl.int_range(pl.len()).over("split") < params.limit)
     check(rows, what)
     texts = pl.concat([rows["sentence1"], rows["sentence2"]]).to_list()
@@ -166,7 +189,7 @@ def prepare(entry: Dataset, name, params: Prepare):
         "dataset": name,
         "graded": bool(set(pairs["label"].unique()) - {0.0, 1.0}),
         "splits": {split: int(n) for split, n in pairs.group_by("split", maintain_order=True).len().iter_rows()},
-        "subsets": subsets(entry.subsets, rows, what),
+        "subsets": subsets(entry.subsets, pairs, what),
         "sentences": len(sentences),
         "components": int(pairs["component"].n_unique()),
     }

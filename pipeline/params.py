@@ -24,6 +24,9 @@ class Study:
     """a key of pipeline.pooling.POOLINGS"""
 
     def __post_init__(self):
+        for key in ("models", "baselines"):
+            if twice := sorted({name for name in getattr(self, key) if getattr(self, key).count(name) > 1}):
+                raise ValueError(f"{key} lists {', '.join(twice)} twice: once is enough")
         if both := sorted(set(self.models) & set(self.baselines)):
             raise ValueError(f"{', '.join(both)} is in models and in baselines: their scores would share a name. Rename one in catalog.yaml")
 
@@ -73,11 +76,25 @@ def _fits(value, kind):
     return isinstance(value, origin)
 
 
-def _load(path):
+def at_least(section, settings, **limits):
+    """Raise ValueError for the first field of a section that is below its limit."""
+    for name, low in limits.items():
+        if (value := getattr(settings, name)) < low:
+            raise ValueError(f"{section}.{name} is {value}, expected at least {low}")
+
+
+def read_yaml(path):
+    """A YAML file that holds a mapping. ValueError names the file, and the line where it is broken."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no {path} here: run from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} holds {type(values).__name__}, expected a mapping")
     return values
+
+
+def _load(path):
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no {path} here: run from the project's folder")
+    return read_yaml(path)

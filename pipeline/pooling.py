@@ -65,26 +65,29 @@ def pool(folder, pooling, out, info):
     `info` (encoder, pooling) goes into the file's metadata. Rows are in the order of the dump, shortest sentence first.
     Raises ValueError for a pooling that POOLINGS does not have and FileNotFoundError for a folder without shards.
     """
-    function = pooling_of(pooling)
-    held, writer = [], None
-    for batch in shards.record_batches(folder):
-        ids, _ = shards.sentence_starts(batch)
-        held.append((ids, [pool_batch(batch, name, function) for name in batch.schema.names[2:]]))
-        if sum(len(ids) for ids, _ in held) >= ROW_GROUP:
-            writer = _flush(held, out, info, writer)
-    if not held and writer is None:
-        raise FileNotFoundError(f"no shards in {folder}: run the dump stage first")
-    if held:
-        writer = _flush(held, out, info, writer)
-    writer.close()
+    function, held, writer, part = pooling_of(pooling), [], None, Path(out).with_suffix(".part")
+    try:
+        for batch in shards.record_batches(folder):
+            ids, _ = shards.sentence_starts(batch)
+            held.append((ids, [pool_batch(batch, name, function) for name in batch.schema.names[2:]]))
+            if sum(len(ids) for ids, _ in held) >= ROW_GROUP:
+                writer = _flush(held, part, info, writer)
+        if held:
+            writer = _flush(held, part, info, writer)
+        if writer is None:
+            raise FileNotFoundError(f"no shards in {folder}: run the dump stage first")
+        writer.close()
+        part.rename(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _flush(held, out, info, writer):
+def _flush(held, part, info, writer):
     layers = [np.concatenate(parts) for parts in zip(*(layers for _, layers in held))]
     table = vector_table(np.concatenate([ids for ids, _ in held]), layers, info)
     if writer is None:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        writer = pq.ParquetWriter(out, table.schema, compression="none", use_dictionary=False)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        writer = pq.ParquetWriter(part, table.schema, compression="none", use_dictionary=False)
     writer.write_table(table)
     held.clear()
     return writer

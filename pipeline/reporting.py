@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.correlation import Correlate, selected
+from pipeline.params import at_least
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,9 @@ class Report:
 
     false_positives: int
     """how many of the worst false positives to show for each model"""
+
+    def __post_init__(self):
+        at_least("report", self, false_positives=0)
 
 
 def label_of(row):

@@ -35,6 +35,8 @@ class Score:
     def __post_init__(self):
         if unknown := [name for name in self.similarities if name not in SIMILARITIES] or not self.similarities:
             raise ValueError(f"score.similarities has {unknown if self.similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
+        if twice := sorted({name for name in self.similarities if self.similarities.count(name) > 1}):
+            raise ValueError(f"score.similarities lists {', '.join(twice)} twice: once is enough")
 
 
 def cosine(a, b):
@@ -67,10 +69,10 @@ def score_pairs(vectors, first, second, similarity):
 def rows(pairs, encoder, pooling, layer, similarity, scores):
     """Scores of all pairs -> rows of C5. Raises ValueError when one is not finite."""
     if not np.isfinite(scores).all():
-        bad = pairs[int(np.argmin(np.isfinite(scores)))]
+        where = int(np.argmin(np.isfinite(scores)))
         at = "" if layer is None else f", layer {layer}"
         raise ValueError(
-            f"the {similarity} of {encoder}{at} is {scores[bad['pair_id'][0]]} for pair {bad['pair_id'][0]} (split {bad['split'][0]}), "
+            f"the {similarity} of {encoder}{at} is {scores[where]} for pair {pairs['pair_id'][where]} (split {pairs['split'][where]}), "
             f"and for {int((~np.isfinite(scores)).sum())} pairs in all: its vectors are not finite"
         )
     constant = {"encoder": encoder, "pooling": pooling, "layer": layer, "similarity": similarity}
@@ -88,14 +90,15 @@ def score_encoder(folder, pairs, params: Score):
         info, names = pooling.read_info(file)
         for number, name in enumerate(names):
             vectors = pooling.read_layer(file, name)
-            if len(vectors) <= max(first.max(), second.max()):
-                raise ValueError(
-                    f"{file} holds {len(vectors)} sentences, but the pairs need {max(first.max(), second.max()) + 1}: it belongs to another dataset"
-                )
+            if len(vectors) != (needed := int(max(first.max(), second.max())) + 1):
+                raise ValueError(f"{file} holds {len(vectors)} sentences, but the pairs have {needed}: it belongs to another dataset")
             layer = number if info["layers"] else None
             tables += [rows(pairs, info["encoder"], info["pooling"], layer, s, score_pairs(vectors, first, second, s)) for s in params.similarities]
     else:
         info = json.loads((folder / "info.json").read_text())
-        given = pl.read_parquet(folder / "scores.parquet")
+        file = folder / "scores.parquet"
+        given = pl.read_parquet(file)
+        if len(given) != len(pairs):
+            raise ValueError(f"{file} holds {len(given)} scores, but there are {len(pairs)} pairs: it belongs to another dataset")
         tables += [rows(pairs, info["encoder"], None, None, name, given[name].to_numpy()) for name in given.columns]
     return pl.concat(tables)

@@ -33,13 +33,16 @@ def record_batch(sentence_ids, positions, states, schema):
 def write_shard(path, batches, schema):
     """Write record batches as they come, under a temporary name, then flush and move: a file with its final name is whole."""
     part = Path(path).with_suffix(".part")
-    with part.open("wb") as sink:
-        with pa.ipc.new_file(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        sink.flush()
-        os.fsync(sink.fileno())
-    part.rename(path)
+    try:
+        with part.open("wb") as sink:
+            with pa.ipc.new_file(sink, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            sink.flush()
+            os.fsync(sink.fileno())
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def open_shard(path):
@@ -56,13 +59,16 @@ def is_whole(path, schema, sentence_ids):
         held = [np.unique(reader.get_batch(i)["sentence_id"].to_numpy()) for i in range(reader.num_record_batches)]
     except (OSError, pa.ArrowInvalid):
         return False
-    return np.array_equal(np.sort(np.concatenate(held)), np.sort(sentence_ids))
+    return np.array_equal(np.sort(np.concatenate(held)) if held else [], np.sort(sentence_ids))
 
 
 def record_batches(folder):
-    """All record batches of a folder of shards, in the order of the plan."""
+    """All record batches of a folder of shards, in the order of the plan. ValueError names a shard that cannot be read."""
     for path in sorted(Path(folder).glob("*.arrow")):
-        reader = open_shard(path)
+        try:
+            reader = open_shard(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ValueError(f"{path} is not a whole shard ({error}): run the dump stage again") from error
         for i in range(reader.num_record_batches):
             yield reader.get_batch(i)
 

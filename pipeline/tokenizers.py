@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.catalog import Model, digest, local, one_source, snapshot
+from pipeline.catalog import Model, digest, local, one_source, reason, snapshot
+from pipeline.params import at_least
 
 FILES = ["*.json", "*.txt", "*.model"]  # what a tokenizer may consist of in a hub repository
 
@@ -23,6 +24,9 @@ class Tokenize:
     """longest sentence, in tokens"""
     truncate: bool
     """cut longer sentences instead of stopping; the report counts them"""
+
+    def __post_init__(self):
+        at_least("tokenize", self, max_tokens=1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def hf(folder, special_tokens):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(
-            f"no tokenizer could be loaded from {folder} without remote code ({str(error).splitlines()[0]}). "
+            f"no tokenizer could be loaded from {folder} without remote code ({reason(error)}). "
             f"Name one with `tokenizer:` in catalog.yaml: {', '.join(TOKENIZERS)}"
         ) from error
     files = [f for pattern in ("*token*.json", "vocab*", "merges.txt", "*.model") for f in Path(folder).glob(pattern)]
