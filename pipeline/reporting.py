@@ -217,6 +217,6 @@ def layer_curve(table, splits, path):
                     axis.axhline(0, color="0.4", linewidth=0.8)
         axes[0][0].set_ylabel("Spearman's rho with the labels")
         if curves:
-            axes[0][0].legend(frameon=False, loc="best", fontsize=8)
+            figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
         figure.savefig(path, dpi=160)
         plt.close(figure)
