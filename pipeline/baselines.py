@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from pipeline import catalog, pooling
+from pipeline.files import replacing
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,11 @@ def run(entry, name, pairs, sentences):
 def write(folder, name, result):
     """vectors.parquet (C4) or scores.parquet (a column a measure, a row a pair), and info.json."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     if result.vectors is not None:
         info = {"encoder": name, "pooling": "mean", "layers": False}
         pooling.write_vectors(folder / "vectors.parquet", np.arange(len(result.vectors)), [result.vectors], info)
     if result.scores:
-        pl.DataFrame(result.scores).write_parquet(folder / "scores.parquet")
-    (folder / "info.json").write_text(json.dumps({"encoder": name, **result.info}, indent=2) + "\n")
+        with replacing(folder / "scores.parquet") as part:
+            pl.DataFrame(result.scores).write_parquet(part)
+    with replacing(folder / "info.json") as part:
+        part.write_text(json.dumps({"encoder": name, **result.info}, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """Run a model once over all sentences and keep every hidden layer: the plan, the key (contract C6) and the streaming writer."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline import shards
+from pipeline.files import replacing
 from pipeline.layers import hidden_layers
 from pipeline.params import at_least
 
@@ -67,13 +69,15 @@ def _fill(items, budget, size):
 
 
 def key_of(fingerprint, tokens_info, ids, params: Dump):
-    """Contract C6: (key, its parts). The key is the sha256 of everything that determines the bytes of a dump; device and
-    threads are not in it."""
+    """Contract C6: (key, its parts). The key is the sha256 of everything that determines the bytes of a dump, library
+    versions included; device and threads are not in it."""
     text = hashlib.sha256()
     for one in ids:
         text.update(np.int32(len(one)).tobytes() + one.astype(np.int32).tobytes())
     settings = {name: value for name, value in asdict(params).items() if name != "gate_tokens"}
-    parts = {"weights": fingerprint, "tokens": tokens_info, "ids": text.hexdigest(), "layers": "all", "code": CODE_VERSION, **settings}
+    versions = {package: importlib.metadata.version(package) for package in ("torch", "transformers")}
+    content = {"weights": fingerprint, "tokens": tokens_info, "ids": text.hexdigest(), "layers": "all"}
+    parts = content | settings | {"code": CODE_VERSION, "versions": versions}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24], parts
 
 
@@ -154,9 +158,6 @@ def _link(source, target):
 
 
 def write_manifest(path, manifest):
-    """Written last and moved into place: a manifest that exists means that the dump is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    part.rename(path)
+    """Written last: a manifest that exists means that the dump is complete."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")

@@ -28,9 +28,9 @@ def locate(entry: Model, name):
 
 
 def fingerprint(entry: Model, path):
-    """What determines the weights (contract C6): sha256 of the files, or the seed and the torch that draws from it."""
+    """What determines the weights (contract C6): sha256 of the files, or the seed; and the fields of the config that are set."""
     if path is None:
-        return {"random": entry.random, "torch": torch.__version__.split("+")[0], "config": entry.config}
+        return {"random": entry.random, "config": entry.config}
     files = checkpoint_files(path)
     if path.is_dir() and (path / "config.json").exists():
         files = [*files, path / "config.json"]

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.catalog import Dataset, local, one_source, reason
+from pipeline.files import replacing
 
 NEEDED = ("sentence1", "sentence2", "label")
 COLUMNS = (*NEEDED, "split", "idx")
@@ -197,8 +198,9 @@ def prepare(entry: Dataset, name, params: Prepare):
 
 
 def write(folder, pairs, sentences, info):
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    pairs.write_parquet(folder / "pairs.parquet")
-    sentences.write_parquet(folder / "sentences.parquet")
-    (folder / "info.json").write_text(json.dumps(info, indent=2) + "\n")
+    """pairs.parquet, sentences.parquet and info.json in a folder."""
+    for name, table in (("pairs", pairs), ("sentences", sentences)):
+        with replacing(Path(folder) / f"{name}.parquet") as part:
+            table.write_parquet(part)
+    with replacing(Path(folder) / "info.json") as part:
+        part.write_text(json.dumps(info, indent=2) + "\n")

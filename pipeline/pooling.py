@@ -5,13 +5,13 @@ C4: a row is a sentence, columns sentence_id (int64) and layer_00 ... of fixed-s
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import shards
+from pipeline.files import replacing
 
 ROW_GROUP = 1024  # sentences that are held in memory at once
 
@@ -65,8 +65,8 @@ def pool(folder, pooling, out, info):
     `info` (encoder, pooling) goes into the file's metadata. Rows are in the order of the dump, shortest sentence first.
     Raises ValueError for a pooling that POOLINGS does not have and FileNotFoundError for a folder without shards.
     """
-    function, held, writer, part = pooling_of(pooling), [], None, Path(out).with_suffix(".part")
-    try:
+    function, held, writer = pooling_of(pooling), [], None
+    with replacing(out) as part:
         for batch in shards.record_batches(folder):
             ids, _ = shards.sentence_starts(batch)
             held.append((ids, [pool_batch(batch, name, function) for name in batch.schema.names[2:]]))
@@ -77,17 +77,12 @@ def pool(folder, pooling, out, info):
         if writer is None:
             raise FileNotFoundError(f"no shards in {folder}: run the dump stage first")
         writer.close()
-        part.rename(out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _flush(held, part, info, writer):
     layers = [np.concatenate(parts) for parts in zip(*(layers for _, layers in held))]
     table = vector_table(np.concatenate([ids for ids, _ in held]), layers, info)
-    if writer is None:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        writer = pq.ParquetWriter(part, table.schema, compression="none", use_dictionary=False)
+    writer = writer or pq.ParquetWriter(part, table.schema, compression="none", use_dictionary=False)
     writer.write_table(table)
     held.clear()
     return writer
@@ -103,8 +98,8 @@ def vector_table(sentence_ids, layers, info):
 
 
 def write_vectors(path, sentence_ids, layers, info):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(vector_table(sentence_ids, layers, info), path, compression="none", use_dictionary=False)
+    with replacing(path) as part:
+        pq.write_table(vector_table(sentence_ids, layers, info), part, compression="none", use_dictionary=False)
 
 
 def read_info(path):

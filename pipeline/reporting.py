@@ -218,5 +218,5 @@ def layer_curve(table, splits, path):
         axes[0][0].set_ylabel("Spearman's rho with the labels")
         if curves:
             figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
-        figure.savefig(path, dpi=160)
+        figure.savefig(path, dpi=160, format="png")
         plt.close(figure)

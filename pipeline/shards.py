@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.files import replacing
+
 STORES = {"float16": np.float16, "float32": np.float32}
 
 
@@ -32,17 +34,12 @@ def record_batch(sentence_ids, positions, states, schema):
 
 def write_shard(path, batches, schema):
     """Write record batches as they come, under a temporary name, then flush and move: a file with its final name is whole."""
-    part = Path(path).with_suffix(".part")
-    try:
-        with part.open("wb") as sink:
-            with pa.ipc.new_file(sink, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            sink.flush()
-            os.fsync(sink.fileno())
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as sink:
+        with pa.ipc.new_file(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        sink.flush()
+        os.fsync(sink.fileno())
 
 
 def open_shard(path):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.catalog import Model, digest, local, one_source, reason, snapshot
+from pipeline.files import replacing
 from pipeline.params import at_least
 
 FILES = ["*.json", "*.txt", "*.model"]  # what a tokenizer may consist of in a hub repository
@@ -118,9 +119,9 @@ def tokenize(texts, tokenizer: Tokenizer, params: Tokenize, bos=None):
 
 def write(path, sentence_ids, ids, truncated, info):
     """Tokens of one model as Parquet: sentence_id, ids (list<int32>), truncated; `info` goes into the file's metadata."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"sentence_id": pa.array(sentence_ids, pa.int64()), "ids": pa.array(ids, pa.list_(pa.int32())), "truncated": pa.array(truncated)})
-    pq.write_table(table.replace_schema_metadata({"drillcore": json.dumps(info, sort_keys=True)}), path)
+    with replacing(path) as part:
+        pq.write_table(table.replace_schema_metadata({"drillcore": json.dumps(info, sort_keys=True)}), part)
 
 
 def read(path):

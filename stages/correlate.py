@@ -6,6 +6,7 @@ import polars as pl
 
 from pipeline import cli, correlation, params
 from pipeline.cli import In, Out
+from pipeline.files import replacing
 
 
 def main(pairs: In, info: In, scores: In, table: Out, metrics: Out):
@@ -13,9 +14,10 @@ def main(pairs: In, info: In, scores: In, table: Out, metrics: Out):
     settings = params.section("correlate", correlation.Correlate)
     about = json.loads(info.read_text())
     found = correlation.correlate(pl.read_parquet(scores), pl.read_parquet(pairs), about["subsets"], settings)
-    table.parent.mkdir(parents=True, exist_ok=True)
-    found.write_csv(table)
-    metrics.write_text(json.dumps(correlation.metrics(found, about["dataset"]), indent=2) + "\n")
+    with replacing(table) as part:
+        found.write_csv(part)
+    with replacing(metrics) as part:
+        part.write_text(json.dumps(correlation.metrics(found, about["dataset"]), indent=2) + "\n")
 
 
 if __name__ == "__main__":

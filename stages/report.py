@@ -6,6 +6,7 @@ import polars as pl
 
 from pipeline import cli, correlation, params, reporting
 from pipeline.cli import In, Out
+from pipeline.files import replacing
 
 
 def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report: Out, curve: Out):
@@ -24,8 +25,10 @@ def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report:
         params.section("correlate", correlation.Correlate),
         params.section("report", reporting.Report),
     )
-    report.write_text("\n".join(page) + "\n", encoding="utf-8")
-    reporting.layer_curve(found, reporting.reported_splits(found, about["subsets"]), curve)
+    with replacing(report) as part:
+        part.write_text("\n".join(page) + "\n", encoding="utf-8")
+    with replacing(curve) as part:
+        reporting.layer_curve(found, reporting.reported_splits(found, about["subsets"]), part)
 
 
 if __name__ == "__main__":

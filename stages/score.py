@@ -4,6 +4,7 @@ import polars as pl
 
 from pipeline import cli, params, scoring
 from pipeline.cli import In, Out
+from pipeline.files import replacing
 
 
 def main(pairs: In, pooled: In, baselines: In, out: Out):
@@ -12,8 +13,8 @@ def main(pairs: In, pooled: In, baselines: In, out: Out):
     settings = params.section("score", scoring.Score)
     table = pl.read_parquet(pairs)
     folders = [pooled / name for name in study.models] + [baselines / name for name in study.baselines]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pl.concat([scoring.score_encoder(folder, table, settings) for folder in folders]).write_parquet(out)
+    with replacing(out) as part:
+        pl.concat([scoring.score_encoder(folder, table, settings) for folder in folders]).write_parquet(part)
 
 
 if __name__ == "__main__":

@@ -678,7 +678,7 @@ def test_an_unknown_pooling_is_refused_with_the_known_ones(finished):
 def test_a_folder_without_shards_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"no shards in {tmp_path}: run the dump stage first"):
         pooling.pool(tmp_path, "mean", tmp_path / "out" / "vectors.parquet", {})
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("existing", [False, True])

@@ -241,3 +241,9 @@ def test_memory_does_not_grow_with_the_number_of_sentences(model, tmp_path, monk
     dumping.dump(model, ids, names, "key", tmp_path / "out", SETTINGS, scratch=tmp_path / "scratch")
     assert len(most) > 4
     assert max(most) <= dumping.RECORD_TOKENS * 3 * 32 * 2
+
+
+def test_key_changes_with_the_versions_of_the_libraries(monkeypatch):
+    expected = key()
+    monkeypatch.setattr(dumping.importlib.metadata, "version", lambda package: "0.0")
+    assert key() != expected
