@@ -1,17 +1,19 @@
 # make repro   set up and run the pipeline on what params.yaml names
-# make test    set up and run the tests
+# make test    set up and run the tests; make lint: ruff
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test clean
+.PHONY: repro test lint clean
 
 repro: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 	@echo; echo "Read results/report.md; the picture is results/layers.png."
 
-test: .venv/installed-dev
+lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+test: .venv/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 
 .venv/installed: pyproject.toml constraints.txt
