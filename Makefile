@@ -25,5 +25,5 @@ test: .venv/installed-dev
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
 
-clean: # the environment and everything that can be computed again; DVC's cache stays
+clean: # the environment and unfinished dumps; data, results and DVC's cache stay
 	rm -rf .venv .drillcore build *.egg-info

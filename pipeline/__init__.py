@@ -15,4 +15,6 @@ The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
       score     -> one score a pair          scoring    cosine, ... in one tidy table (C5)
       correlate -> rho, AUC, intervals       correlation
       report    -> report.md, layers.png     reporting
+
+Beside them: cli (a stage's command line and its errors) and files (written whole or not at all).
 """

@@ -192,7 +192,9 @@ def selected(table):
     that what is reported on the other splits was not chosen there. Encoders without layers keep their only row."""
     names = ["encoder", "pooling", "similarity"]
     chosen_on = "train" if "train" in table["split"] else table["split"][0]
-    best = table.filter(pl.col("split") == chosen_on).sort("spearman", descending=True, nulls_last=True, maintain_order=True)
+    everywhere = pl.col("spearman").is_not_null().all().over([*names, "layer"])  # a layer of equal scores somewhere is no choice
+    best = table.with_columns(everywhere.alias("defined")).filter(pl.col("split") == chosen_on)
+    best = best.sort("defined", "spearman", descending=True, nulls_last=True, maintain_order=True)
     best = best.unique(names, keep="first", maintain_order=True).select(*names, "layer")
     return table.join(best, on=[*names, "layer"], how="inner", nulls_equal=True, maintain_order="left"), chosen_on
 

@@ -91,6 +91,14 @@ def check_vocabulary(ids, vocabulary, name):
         )
 
 
+def check_lengths(ids, model, name):
+    """Raise ValueError for a sentence that is longer than the model's table of learned positions."""
+    longest, limit = max(map(len, ids)), getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    learned = any(part.endswith(("wpe", "position_embeddings", "embed_positions")) for part, _ in model.named_modules())
+    if learned and limit and longest > limit:
+        raise ValueError(f"a sentence has {longest} tokens, but model {name} has {limit} positions: set tokenize.max_tokens to {limit} and truncate to true")
+
+
 def narrow(states, store, layer):
     """A layer (B, T, D) -> (B T, D) in the stored type on the CPU. Raises OverflowError that names layer and value."""
     kept = states.reshape(-1, states.shape[-1]).to(getattr(torch, store))

@@ -91,6 +91,9 @@ def _from_files(entry, what):
             table = READERS[file.suffix](file)
         except pl.exceptions.PolarsError as error:
             raise ValueError(f"{what}: {path} is not what its ending says, or is damaged: {reason(error)}") from error
+        column = entry.columns.get("split", "split")
+        if split is not None and column in table.columns and set(table[column].cast(pl.String)) - {split}:
+            raise ValueError(f"{what}: {path} is given as split {split}, but its column {column} names others: give `path` as one file, or drop the column")
         yield split, table
 
 
@@ -186,10 +189,13 @@ def prepare(entry: Dataset, name, params: Prepare):
         }
     )
     sentences = pl.DataFrame({"sentence_id": np.arange(len(ids)), "text": list(ids)})
+    reach = pl.col("split").n_unique().over("component") > 1
+    shared = pairs.with_columns(reach.alias("reach")).group_by("split", maintain_order=True).agg(pl.col("reach").sum())
     info = {
         "dataset": name,
         "graded": bool(set(pairs["label"].unique()) - {0.0, 1.0}),
         "splits": {split: int(n) for split, n in pairs.group_by("split", maintain_order=True).len().iter_rows()},
+        "shared": {split: n for split, n in shared.iter_rows()},  # pairs in components that reach into another split
         "subsets": subsets(entry.subsets, pairs, what),
         "sentences": len(sentences),
         "components": int(pairs["component"].n_unique()),

@@ -7,6 +7,8 @@ import polars as pl
 from pipeline.correlation import Correlate, selected
 from pipeline.params import at_least
 
+FEW = 30  # components below which a bootstrap interval is marked as worthless
+
 
 @dataclass(frozen=True)
 class Report:
@@ -62,12 +64,16 @@ def results(table, split):
     return markdown_table(header, cells)
 
 
-def facts(table, split, subsets):
+def facts(table, split, info):
     """A sentence on a split: size, components, share of positives, ceiling; and one more where layers were chosen on it."""
     row, chosen_on = table.filter(pl.col("split") == split).row(0, named=True), selected(table)[1]
     share = "" if row["positives"] is None else f", {row['positives']:.3f} positive"
-    sentence = f"{row['n']} pairs in {row['components']} components{share}; rho cannot exceed {row['ceiling']:.4f}."
-    if chosen_on in (split, subsets.get(split, [None])[0]):
+    sentence = f"{row['n']} pairs in {row['components']} components{share}; the rho of untied scores cannot exceed {row['ceiling']:.4f}."
+    if shared := info["shared"].get(split):
+        sentence += f" {shared} of them are in components that reach into another split."
+    if row["components"] < FEW:
+        sentence += f" **Fewer than {FEW} components: too few for these intervals to mean anything.**"
+    if chosen_on in (split, info["subsets"].get(split, [None])[0]):
         sentence += " **Layers were chosen on these pairs, so the rho of models is inflated by that choice.**"
     return sentence
 
@@ -105,7 +111,7 @@ def false_positives(table, scores, pairs, sentences, split, count):
     for row in selected(table)[0].filter((pl.col("split") == split) & pl.col("layer").is_not_null()).iter_rows(named=True):
         names = ["encoder", "pooling", "layer", "similarity"]
         here = scores.filter(pl.all_horizontal(pl.col(name) == row[name] for name in names), split=split)
-        here = here.with_columns((pl.col("score").rank() / pl.len()).alias("quantile"))
+        here = here.with_columns(pl.col("score").rank("min", descending=True).alias("rank"))
         worst = (
             here.filter(label=lowest)
             .sort("score", "pair_id", descending=[True, False])
@@ -116,7 +122,7 @@ def false_positives(table, scores, pairs, sentences, split, count):
         for pair in worst.iter_rows(named=True):
             first, second = (sentences["text"][pair[column]] for column in ("sentence1_id", "sentence2_id"))
             lines += [
-                f"- {pair['score']:.4f} (above {100 * pair['quantile']:.0f} % of the split), pair {pair['pair_id']}  ",
+                f"- {pair['score']:.4f} (rank {pair['rank']} of {len(here)}), pair {pair['pair_id']}  ",
                 f"  {escaped(first)}  ",
                 f"  {escaped(second)}",
             ]
@@ -145,7 +151,7 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
         "",
     ]
     for split in splits:
-        lines += [f"## {split}", "", facts(table, split, info["subsets"]), "", *results(table, split), ""]
+        lines += [f"## {split}", "", facts(table, split, info), "", *results(table, split), ""]
     lines += ["## Does each model read the text?", "", *gate_table(manifests), ""]
     lines += [
         "Bits per byte of UTF-8 on a sample of the sentences, the first token of each charged log2(vocabulary) bits. A model that is no better than the "
@@ -205,7 +211,7 @@ def layer_curve(table, splits, path):
             left.xaxis.get_major_locator().set_params(integer=True)
             rows = flat.filter(split=split)
             x = range(len(rows))
-            errors = [(rows["spearman"] - rows["spearman_low"]).to_list(), (rows["spearman_high"] - rows["spearman"]).to_list()]
+            errors = [(rows["spearman"] - rows["spearman_low"]).clip(0).to_list(), (rows["spearman_high"] - rows["spearman"]).clip(0).to_list()]
             right.errorbar(x, rows["spearman"], yerr=errors, fmt="s", markersize=3.5, color="0.35", ecolor="0.7", elinewidth=2.5)
             right.set_xticks(x, names, rotation=60, ha="right", rotation_mode="anchor")
             right.set_xlim(-0.6, max(len(rows) - 0.4, 0.4))

@@ -18,7 +18,7 @@ def main(
     out: Out,
     manifest: Out,
     device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; never changes the key")] = "",
-    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", help="CPU threads; 0 leaves it to torch")] = 0,
+    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0 leaves it to torch")] = 0,
 ):
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
     torch.set_num_threads(threads or torch.get_num_threads())
@@ -26,8 +26,9 @@ def main(
     settings = params.section("dump", dumping.Dump)
     sentence_ids, ids, truncated, info = tokenizers.read(tokens)
     path = models.locate(entry, model)
-    network = models.load(entry, path, model, settings.dtype).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = models.load(entry, path, model, settings.dtype).to(models.device_of(device))
     dumping.check_vocabulary(ids, network.config.get_text_config().vocab_size, model)
+    dumping.check_lengths(ids, network, model)
     texts = pl.read_parquet(sentences)["text"]
     reading = gate.gate_of(network, ids, texts, truncated, settings.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)

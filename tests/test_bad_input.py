@@ -138,7 +138,7 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path):
 
 
 def test_one_empty_split_is_named(tmp_path):
-    (tmp_path / "train.csv").write_text(GOOD)
+    (tmp_path / "train.csv").write_text("sentence1,sentence2,label\na,b,1\nc,d,0\n")
     (tmp_path / "dev.csv").write_text("sentence1,sentence2,label\n")
     files = {"train": str(tmp_path / "train.csv"), "dev": str(tmp_path / "dev.csv")}
     with pytest.raises(ValueError, match=r"dataset toy, split dev, is empty"):

@@ -185,6 +185,13 @@ def test_layer_is_selected_on_train_and_reported_elsewhere():
     assert metrics["splits"]["test"]["m"]["spearman"] < 0
 
 
+def test_a_layer_whose_scores_are_all_equal_on_a_split_is_not_selected():
+    labels = np.tile([0.0, 1.0], 20)
+    scores = np.stack([np.where(np.arange(40) < 20, labels, 1.0), 0.1 * labels + np.random.default_rng(0).random(40)])
+    rows, _ = correlation.selected(table_of(scores, labels, np.arange(40), ["train"] * 20 + ["test"] * 20))
+    assert rows["layer"].to_list() == [1, 1]
+
+
 def test_csv_round_trip_keeps_types(tmp_path):
     scores, labels, component = data(graded=True)
     table = table_of(scores, labels, component, ["test"] * 60)

@@ -7,9 +7,10 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from pipeline.catalog import Model
+from pipeline.dumping import check_lengths
 from pipeline.gate import gate_of
 from pipeline.layers import hidden_layers
-from pipeline.models import fingerprint, load, locate
+from pipeline.models import device_of, fingerprint, load, locate
 from pipeline.rwkv6 import Rwkv6ForCausalLM
 
 RANDOM = {"model_type": "rwkv6", "vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "head_size": 8}
@@ -117,3 +118,17 @@ def test_base_models_have_no_bits_per_byte(family):
     sizes = {"gpt2": {"n_head": 4}, "llama": {"num_attention_heads": 4, "intermediate_size": 64}}.get(family, {})
     model = AutoModel.from_config(AutoConfig.for_model(family, vocab_size=80, hidden_size=32, num_hidden_layers=2, **sizes))
     assert gate_of(model, [np.arange(6)], pl.Series(["abcdef"]), np.array([False]), 100) is None
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused_by_name(name):
+    with pytest.raises(ValueError, match=rf"device '{name}' cannot be used here .*DRILLCORE_DEVICE"):
+        device_of(name)
+
+
+def test_sentences_beyond_learned_positions_are_refused_before_the_dump():
+    gpt2 = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2", vocab_size=80, n_embd=32, n_layer=2, n_head=4, n_positions=8))
+    with pytest.raises(ValueError, match=r"9 tokens, but model m has 8 positions: set tokenize.max_tokens to 8"):
+        check_lengths([np.arange(3), np.arange(9)], gpt2, "m")
+    check_lengths([np.arange(8)], gpt2, "m")
+    check_lengths([np.arange(5000)], loaded(Model(random=0, config=RANDOM)), "m")

@@ -364,3 +364,15 @@ def test_mrpc_pairs_point_back_at_their_sentences(mrpc, testdata):
     for ours, theirs in (("sentence1_id", "glue_sentence1"), ("sentence2_id", "glue_sentence2")):
         assert sentences["text"].gather(table[ours]).to_list() == source[theirs].to_list()
     assert table["label"].to_list() == source["label"].to_list()
+
+
+def test_a_file_of_one_split_with_a_split_column_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("split,sentence1,sentence2,label\ntrain,a,b,1\ntest,c,d,0\n")
+    with pytest.raises(ValueError, match=r"is given as split train, but its column split names others"):
+        pairs.prepare(Dataset(path={"train": str(tmp_path / "a.csv"), "test": str(tmp_path / "a.csv")}), "toy", ALL)
+
+
+def test_pairs_whose_component_reaches_into_another_split_are_counted(tmp_path):
+    (tmp_path / "a.csv").write_text("split,sentence1,sentence2,label\ntrain,a,b,1\ntrain,c,d,0\ntest,b,e,0\ntest,e,f,1\ntest,x,y,1\n")
+    _, _, info = pairs.prepare(Dataset(path=str(tmp_path / "a.csv")), "toy", ALL)
+    assert info["shared"] == {"train": 1, "test": 2}

@@ -37,7 +37,7 @@ def study():
     )
     settings = Correlate(resamples=200, confidence=0.95, seed=0)
     table = correlation.correlate(scores, pairs, {"test-4": ["test", 4]}, settings)
-    info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}}
+    info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}, "shared": {"train": 0, "test": 2}}
 
     def page(gate=GOOD, weights=None, **changes):
         manifest = {"gate": gate, "parts": {"weights": weights or {"sha256": "x"}}, "sentences": n, "truncated": 3, "tokens": 120}
@@ -78,7 +78,7 @@ def test_splits_that_layers_were_chosen_on_are_marked(study):
     page, table = study
     assert "inflated by that choice" not in page()
     assert page(table=table.filter(pl.col("split") == "test")).count("inflated by that choice") == 1
-    part = {"train-3": ["train", 3]}
+    part = {"subsets": {"train-3": ["train", 3]}, "shared": {}}
     assert "inflated" in reporting.facts(table.with_columns(pl.col("split").replace("test-4", "train-3")), "train-3", part)
 
 
@@ -111,3 +111,11 @@ def test_the_curve_is_drawn(study, tmp_path):
     without_models = table.filter(pl.col("layer").is_null())
     reporting.layer_curve(without_models, ["test"], tmp_path / "d.png")
     assert (tmp_path / "d.png").exists()
+
+
+def test_too_few_components_and_shared_components_are_said(study):
+    page, table = study
+    assert "Fewer than 30 components" in page()
+    assert "2 of them are in components that reach into another split" in page()
+    plenty = table.with_columns(pl.lit(30).alias("components"))
+    assert "Fewer than" not in page(table=plenty)
