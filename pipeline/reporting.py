@@ -100,7 +100,7 @@ def gate_table(manifests):
         verdict = "yes" if gate["passed"] else "no (random weights)" if untrained else "**NO: check the tokenizer**"
         figures = [f"{gate[k]:.3f}" for k in ("bits_per_byte", "unigram_byte", "unigram_token")]
         rows.append([name, manifest["sentences"], manifest["truncated"], manifest["tokens"], *figures, verdict])
-    header = ["model", "sentences", "truncated", "tokens", "bits per byte", "unigram bytes", "unigram tokens", "reads the text"]
+    header = ["model", "sentences", "truncated", "tokens", "bits per byte", "byte frequencies", "token frequencies", "reads the text"]
     return markdown_table(header, rows)
 
 
