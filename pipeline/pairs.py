@@ -146,7 +146,7 @@ def components(first, second, n):
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(n, n))
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
     of_pair = connected_components(graph, directed=False)[1][first]
     _, where, inverse = np.unique(of_pair, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(where))[inverse]
