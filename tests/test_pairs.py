@@ -376,9 +376,3 @@ def test_pairs_whose_component_reaches_into_another_split_are_counted(tmp_path):
     (tmp_path / "a.csv").write_text("split,sentence1,sentence2,label\ntrain,a,b,1\ntrain,c,d,0\ntest,b,e,0\ntest,e,f,1\ntest,x,y,1\n")
     _, _, info = pairs.prepare(Dataset(path=str(tmp_path / "a.csv")), "toy", ALL)
     assert info["shared"] == {"train": 1, "test": 2}
-
-
-def test_two_pairs_joined_only_by_a_pair_repeated_256_times_are_one_component():
-    """Edges of repeated pairs are summed; in one byte, 256 of them would be none."""
-    first, second = np.array([0, 2] + [1] * 256), np.array([1, 3] + [2] * 256)
-    assert set(pairs.components(first, second, 4)) == {0}
