@@ -16,5 +16,10 @@ The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
       correlate -> rho, AUC, intervals       correlation
       report    -> report.md, layers.png     reporting
 
+data/demo/dvc.yaml makes the small model and the word vectors that come with the project, apart from the above:
+
+      corpus, pretrain, wordvectors          corpus     documents without the evaluation data's sentences; ngrams: bars to beat
+                                             pretraining, wordvectors
+
 Beside them: cli (a stage's command line and its errors) and files (written whole or not at all).
 """

@@ -26,6 +26,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 CHUNK = 32  # tokens that the recurrence takes at once
 LOG_DECAY_FLOOR = -40.0  # exp(-40) = 4e-18 is below float64's resolution, and CHUNK * 40 / 2 is inside its exponent range
+FLOAT32_RANGE = 40.0  # half a chunk's log-decay up to which float32 holds both factors, with an error of 40 * 6e-8 each
 
 
 class Rwkv6Config(PreTrainedConfig):
@@ -70,25 +71,30 @@ def shift(x):
 
 
 def wkv(r, k, v, log_w, u):
-    """The recurrence of RWKV-6 (arXiv 2404.05892, time mixing of Finch), in chunks of CHUNK tokens, in float64.
+    """The recurrence of RWKV-6 (arXiv 2404.05892, time mixing of Finch), in chunks of CHUNK tokens.
 
     y_t = r_t (S_{t-1} + diag(u) k_t^T v_t),   S_t = diag(w_t) S_{t-1} + k_t^T v_t,   S_0 = 0.
 
     Inside a chunk, with c the running sum of log w: y_t = sum_{s<t} A_ts v_s + (r_t u . k_t) v_t and
     A_ts = sum_i r_ti k_si exp(c_{t-1,i} - c_{s,i}), which factorises around a pivot in the middle of the range of c.
-    The floor on log w keeps both factors inside float64's range whatever the decay; what it changes is below rounding.
+    Where no chunk's log-decay leaves FLOAT32_RANGE on either side of its pivot all of it is float32, else float64; there
+    the floor on log w keeps both factors in range whatever the decay, and what it changes is below rounding.
 
-    r, k, v, log_w: (B, T, H, N), u: (H, N) -> (B, T, H, N) in float64.
+    r, k, v, log_w: (B, T, H, N), u: (H, N) -> (B, T, H, N) in float32 or float64.
     """
-    r, k, v, log_w = (a.double().transpose(1, 2) for a in (r, k, v, log_w.clamp(min=LOG_DECAY_FLOOR)))  # (B, H, T, N)
-    chunks = zip(*(a.split(CHUNK, dim=2) for a in (r, k, v, log_w, r * u.double()[:, None, :])))
+    totals = F.pad(log_w.detach().float(), (0, 0, 0, 0, 0, -log_w.shape[1] % CHUNK)).unflatten(1, (-1, CHUNK)).sum(2)
+    kind = torch.float32 if log_w.dtype != torch.float64 and totals.amin() > -2 * FLOAT32_RANGE else torch.float64
+    log_w = log_w.clamp(min=LOG_DECAY_FLOOR) if kind == torch.float64 else log_w
+    r, k, v, log_w = (a.to(kind).transpose(1, 2) for a in (r, k, v, log_w))  # (B, H, T, N)
+    chunks = zip(*(a.split(CHUNK, dim=2) for a in (r, k, v, log_w, r * u.to(kind)[:, None, :])))
+    later = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=r.device).triu()
     state, out = None, []
     for r, k, v, log_w, ru in chunks:
-        c = log_w.cumsum(dim=2)  # decay from the chunk's start to after token t, (B, H, C, N)
+        c, n = log_w.cumsum(dim=2), log_w.shape[2]  # decay from the chunk's start to after token t, (B, H, C, N)
         before, total = c - log_w, c[:, :, -1:]  # the same to before token t; over the whole chunk
         pivot = total / 2
         a = (r * (before - pivot).exp()) @ (k * (pivot - c).exp()).transpose(2, 3)  # (B, H, C, C)
-        a = a.masked_fill(torch.ones_like(a, dtype=torch.bool).triu(), 0.0)  # only earlier tokens
+        a = a.masked_fill(later[:n, :n], 0.0)  # only earlier tokens
         y = a @ v + (ru * k).sum(-1, keepdim=True) * v  # (B, H, C, N)
         new = (k * (total - c).exp()).transpose(2, 3) @ v  # what this chunk adds to the state, (B, H, N, N)
         if state is not None:

@@ -15,6 +15,11 @@ import yaml
 ROOT = Path(__file__).parents[1]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DVC.items()}
+DEMO = {
+    name: {key: value for key, value in stage.items() if key != "wdir"}
+    for name, stage in yaml.safe_load((ROOT / "data/demo/dvc.yaml").read_text())["stages"].items()
+}
+EVERY = STAGES | DEMO
 
 
 def imports(file):
@@ -40,25 +45,25 @@ def test_the_map_imports_nothing_so_that_it_is_no_dependency():
     assert [type(node) for node in body] == [ast.Expr]
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_deps_of_a_stage_are_exactly_its_script_and_imports(name):
-    listed = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    listed = {dep for dep in EVERY[name]["deps"] if dep.endswith(".py")}
     assert listed == imports(f"stages/{name}.py") | {f"stages/{name}.py"}
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_keys_of_a_stage_are_in_one_order_and_sorted(name):
-    stage = STAGES[name]
+    stage = EVERY[name]
     order = ["cmd", "deps", "params", "outs", "metrics"]
     assert list(stage) == [key for key in order if key in stage]
     assert stage["deps"] == sorted(stage["deps"])
     assert re.match(rf"python -m stages\.{name} ", stage["cmd"])
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_path_in_the_command_is_a_dep_or_an_out(name):
     """What a stage reads and DVC does not know of would go stale in silence."""
-    stage = STAGES[name]
+    stage = EVERY[name]
     known = [*stage["deps"], *stage["outs"], *stage.get("metrics", [])]
     paths = re.findall(r"--\S+ ((?:data|results)/\S+)", stage["cmd"])
     assert paths

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from pipeline.checkpoints import hf_name, load_rwkv6
 from pipeline.layers import hidden_layers
-from pipeline.rwkv6 import CHUNK, Rwkv6Config, Rwkv6ForCausalLM, wkv
+from pipeline.rwkv6 import CHUNK, FLOAT32_RANGE, Rwkv6Config, Rwkv6ForCausalLM, wkv
 
 SIZES = {"vocab_size": 97, "hidden_size": 64, "num_hidden_layers": 3, "head_size": 16}
 
@@ -53,7 +53,22 @@ def test_wkv_by_the_definition_at_weak_and_strong_decay(tokens, strength):
     r, k, v = torch.randn(3, 2, tokens, 3, 8)
     log_w, u = -strength * torch.rand(2, tokens, 3, 8), torch.randn(3, 8)
     expected = recurrence(r, k, v, log_w, u)
-    assert (wkv(r, k, v, log_w, u) - expected).abs().max() <= 1e-12 * expected.abs().max()
+    for kind, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        found = wkv(*(a.to(kind) for a in (r, k, v, log_w, u)))
+        assert (found - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.01])
+def test_wkv_at_the_edge_of_the_range_of_float32(factor):
+    """Half the chunk's decay just inside and just outside FLOAT32_RANGE, with all of it in one channel and in one place."""
+    r, k, v = torch.randn(3, 1, 2 * CHUNK + 3, 2, 8)
+    u, log_w = torch.randn(2, 8), -0.01 * torch.rand(1, 2 * CHUNK + 3, 2, 8)
+    log_w[:, :CHUNK, 0, 3] = -factor * 2 * FLOAT32_RANGE / CHUNK
+    log_w[:, CHUNK + 5, 1, 0] = -0.9 * 2 * FLOAT32_RANGE
+    expected = recurrence(r, k, v, log_w, u)
+    found = wkv(r, k, v, log_w, u)
+    assert found.dtype == (torch.float32 if factor < 1 else torch.float64)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def test_wkv_of_another_decay_differs():

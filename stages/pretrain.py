@@ -1,0 +1,57 @@
+"""Documents and their tokenizer -> a small RWKV-6, its losses and what they say (data/demo/dvc.yaml)."""
+
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import torch
+import typer
+from transformers import AutoTokenizer
+
+from pipeline import cli, corpus, models, params, pretraining
+from pipeline.cli import In, Out
+from pipeline.files import replacing
+
+PARAMS = "data/demo/params.yaml"
+
+
+def main(
+    documents: In,
+    tokenizer: In,
+    info: In,
+    out: Out,
+    losses: Out,
+    curve: Out,
+    device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...")] = "",
+    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0 leaves it to torch")] = 0,
+):
+    """Train on DOCUMENTS with TOKENIZER; write the folder OUT in the hub's layout, the table LOSSES and the picture CURVE, which shows
+    the n-gram models of INFO beside it. It resumes where it was stopped."""
+    torch.set_num_threads(threads or torch.get_num_threads())
+    settings = params.section("pretrain", pretraining.Pretrain, PARAMS)
+    table, words = pl.read_parquet(documents), AutoTokenizer.from_pretrained(tokenizer)
+    parts = {side: part["text"].to_list() for (side,), part in table.partition_by("held_out", as_dict=True).items()}
+    ids = {side: words(texts, add_special_tokens=False)["input_ids"] for side, texts in parts.items()}
+    stream = pretraining.pack(ids[False], words.convert_tokens_to_ids(corpus.END), settings.seed)
+    print(f"{len(stream)} tokens of text, {settings.steps} steps")
+    held = ids[True], [len(text.encode()) for text in parts[True]]
+    key = hashlib.sha256(stream.tobytes() + repr(settings).encode()).hexdigest()[:16]
+    checkpoint = Path(".drillcore/pretrain") / f"{key}.pt"
+    model, history = pretraining.train(stream, held, settings, len(words), words.eos_token_id, checkpoint, models.device_of(device))
+    shutil.rmtree(out, ignore_errors=True)
+    model.half().save_pretrained(out)
+    words.save_pretrained(out)
+    with replacing(losses) as part:
+        history.write_csv(part)
+    ngrams = {f"{n}-gram model of bytes": bits for n, bits in json.loads(info.read_text())["held_out_bits_per_byte"].items() if n in ("1", "5")}
+    bits_per_nat = len(stream) / sum(len(text.encode()) for text in parts[False]) / math.log(2)
+    with replacing(curve) as part:
+        pretraining.loss_curve(history, bits_per_nat, ngrams, part)
+
+
+if __name__ == "__main__":
+    cli.run(main)
