@@ -9,8 +9,9 @@ The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
                    at every layer            layers     what a layer is, for any transformers model (C1)
                                              rwkv6      RWKV-6; checkpoints: BlinkDL's files; models: any entry -> a model
                                              gate       bits per byte: does the model read this text?
-                                             shards     the file format (C3)
-      pool      -> sentence vectors          pooling    mean, last, ... and the file format (C4)
+                                             shards     the file format (C3); statistics: what is kept instead of tokens
+                                             scratch    unfinished dumps: locks, records, resuming, clearing
+      pool      -> sentence vectors          pooling    mean, last, ...; vectors: the file format (C4)
       baseline  -> vectors or scores         baselines  overlap, random, word vectors
       score     -> one score a pair          scoring    cosine, ... in one tidy table (C5)
       correlate -> rho, AUC, intervals       correlation

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline import catalog, pooling
+from pipeline import catalog, vectors
 from pipeline.files import replacing
 
 
@@ -122,10 +122,10 @@ def _numbers(values, complaint):
         raise ValueError(complaint) from None
 
 
-def averages(texts, vectors, dim):
+def averages(texts, known, dim):
     """Mean vector of each text's words, unknown words as zeros -> (S, dim) float32."""
     zero = np.zeros(dim, dtype=np.float32)
-    return np.stack([np.mean([vectors.get(word, zero) for word in text], axis=0) for text in texts])
+    return np.stack([np.mean([known.get(word, zero) for word in text], axis=0) for text in texts])
 
 
 BASELINES = {"overlap": overlap, "random": random_vectors, "vectors": word_vectors}
@@ -144,7 +144,7 @@ def write(folder, name, result):
     folder = Path(folder)
     if result.vectors is not None:
         info = {"encoder": name, "pooling": "mean", "layers": False}
-        pooling.write_vectors(folder / "vectors.parquet", np.arange(len(result.vectors)), [result.vectors], info)
+        vectors.write(folder / "vectors.parquet", np.arange(len(result.vectors)), {0: result.vectors}, info)
     if result.scores:
         with replacing(folder / "scores.parquet") as part:
             pl.DataFrame(result.scores).write_parquet(part)

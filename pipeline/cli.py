@@ -15,12 +15,15 @@ EXPECTED = (ValueError, KeyError, FileNotFoundError, ConnectionError, OverflowEr
 
 
 def run(main):
-    """Run a stage's function. Bad input ends with its message on standard error and exit status 1; the traceback too is
-    shown when DRILLCORE_TRACEBACK is set."""
+    """Run a stage's function. Bad input ends with its message on standard error and exit status 1, a wish to stop with 130; the
+    traceback too is shown when DRILLCORE_TRACEBACK is set."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
         app()
+    except InterruptedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(130)
     except EXPECTED as error:
         if os.environ.get("DRILLCORE_TRACEBACK"):
             raise

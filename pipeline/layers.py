@@ -25,20 +25,32 @@ def blocks(model):
     return next(iter(outer.values()))
 
 
-def hidden_layers(model, ids):
-    """Token ids (B, T) without padding -> list of L + 1 tensors (B, T, D), on the model's device, in its residual type.
+class _Enough(Exception):
+    """Raised by a hook to leave the forward pass: what follows the last wanted layer is not computed."""
 
-    Sentences of a batch have one length, so no mask is needed and none can be ignored.
+
+def hidden_layers(model, ids, wanted=None):
+    """Token ids (B, T) without padding -> the wanted layers (all L + 1 by default), in their order, as tensors (B, T, D) on
+    the model's device, in its residual type.
+
+    Sentences of a batch have one length, so no mask is needed and none can be ignored. Nothing is computed after the last
+    wanted layer: no further block, no final norm, no head.
     """
-    layers, handles = [], []
+    stack = blocks(model)
+    wanted = set(range(len(stack) + 1) if wanted is None else wanted)
+    layers, handles, seen = [], [], 0
 
     def keep(output):
-        layers.append(output[0] if isinstance(output, tuple) else output)
+        nonlocal seen
+        if seen in wanted:
+            layers.append(output[0] if isinstance(output, tuple) else output)
+        seen += 1
+        if seen > max(wanted):
+            raise _Enough
 
     def first_input(module, args, kwargs):
-        layers.append(args[0] if args else kwargs["hidden_states"])
+        keep(args[0] if args else kwargs["hidden_states"])
 
-    stack = blocks(model)
     if hasattr(stack[0], "pre_ln"):  # RWKV: the first residual is added to the normed embedding, inside block 1
         handles.append(stack[0].pre_ln.register_forward_hook(lambda module, args, output: keep(output)))
     else:
@@ -47,8 +59,23 @@ def hidden_layers(model, ids):
     try:
         with torch.inference_mode():
             model.base_model(input_ids=ids)
+    except _Enough:
+        return layers
     finally:
         for handle in handles:
             handle.remove()
-    assert len(layers) == len(stack) + 1, f"{len(layers)} layers from {len(stack)} blocks: a block ran twice or not at all"
-    return layers
+    raise ValueError(f"{type(model).__name__} ran {seen - 1} of its {len(stack)} blocks: layers cannot be told apart")
+
+
+def numbers(spec, depth):
+    """`dump.layers` -> the sorted layer numbers: "all", a list (negative numbers count from the last layer), or n for every n-th
+    from layer 0 on. ValueError for a layer that a model of `depth` blocks does not have."""
+    if spec == "all":
+        return list(range(depth + 1))
+    if isinstance(spec, int) and spec >= 1:
+        return list(range(0, depth + 1, spec))
+    if isinstance(spec, list) and spec and all(-depth - 1 <= layer <= depth for layer in spec):
+        return sorted({layer % (depth + 1) for layer in spec})
+    raise ValueError(
+        f"dump.layers is {spec!r}: give all, a list of layers from {-depth - 1} to {depth} (this model has {depth} blocks), or n for every n-th layer"
+    )

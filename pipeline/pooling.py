@@ -1,48 +1,52 @@
-"""Token states -> sentence vectors: the poolings, and contract C4 (vectors as Parquet that every tool loads in one line).
+"""Token states, or statistics of them -> sentence vectors: the poolings."""
 
-C4: a row is a sentence, columns sentence_id (int64) and layer_00 ... of fixed-size lists of D float32.
-"""
-
-import json
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import shards
+from pipeline import shards, statistics, vectors
 from pipeline.files import replacing
 
 ROW_GROUP = 1024  # sentences that are held in memory at once
+CHUNK = 32  # sentences that are converted to float32 at once: what fits a cache is several times faster
 
 
 def mean(h):
-    """(T, D) -> (D,): sum_t h_t / T."""
-    return h.mean(axis=0)
+    """(..., T, D) -> (..., D): sum_t h_t / T."""
+    return h.mean(axis=-2)
 
 
 def last(h):
-    """(T, D) -> (D,): h_T, the only token of a causal model that has seen the whole sentence."""
-    return h[-1]
+    """(..., T, D) -> (..., D): h_T, the only token of a causal model that has seen the whole sentence."""
+    return h[..., -1, :]
 
 
 def first(h):
-    """(T, D) -> (D,): h_1. In a causal model it has seen itself alone."""
-    return h[0]
+    """(..., T, D) -> (..., D): h_1. In a causal model it has seen itself alone."""
+    return h[..., 0, :]
 
 
 def max(h):
-    """(T, D) -> (D,): the largest value of each dimension."""
-    return h.max(axis=0)
+    """(..., T, D) -> (..., D): the largest value of each dimension."""
+    return h.max(axis=-2)
 
 
 def weighted_mean(h):
-    """(T, D) -> (D,): sum_t t h_t / sum_t t, t = 1..T, so that later tokens, which saw more, count more (SGPT, arXiv 2202.08904)."""
-    weights = np.arange(1, len(h) + 1, dtype=h.dtype)
+    """(..., T, D) -> (..., D): sum_t t h_t / sum_t t, t = 1..T, so that later tokens, which saw more, count more (SGPT, arXiv 2202.08904)."""
+    weights = np.arange(1, h.shape[-2] + 1, dtype=h.dtype)
     return weights @ h / weights.sum()
 
 
 POOLINGS = {"mean": mean, "last": last, "first": first, "max": max, "weighted_mean": weighted_mean}
+
+FROM_STATISTICS = {  # the same from what `dump.keep: pooled` holds: {statistic: (S, D)}, tokens (S,) -> (S, D)
+    "mean": lambda s: s["sum"] / s["tokens"][:, None],
+    "last": lambda s: s["last"],
+    "first": lambda s: s["first"],
+    "max": lambda s: s["max"],
+    "weighted_mean": lambda s: s["position_sum"] / (s["tokens"] * (s["tokens"] + 1) / 2).astype(np.float32)[:, None],
+}
 
 
 def pooling_of(name):
@@ -52,24 +56,46 @@ def pooling_of(name):
     return POOLINGS[name]
 
 
-def pool_batch(batch, name, pooling):
-    """One layer of a record batch -> (S, D) float32, a row a sentence."""
-    states = shards.layer(batch, name).astype(np.float32)
-    _, starts = shards.sentence_starts(batch)
-    return np.stack([pooling(states[a:b]) for a, b in pairwise(starts)])
+def pool_tokens(batch, name, function):
+    """One layer of a record batch of tokens -> (S, D) float32, a row a sentence. Neighbours of one length are pooled together."""
+    states, (_, starts) = shards.layer(batch, name), shards.sentence_starts(batch)
+    lengths = np.diff(starts)
+    runs = np.append(np.flatnonzero(np.diff(lengths, prepend=-1)), len(lengths))
+    out = np.empty((len(lengths), states.shape[1]), dtype=np.float32)
+    for i, j in pairwise(runs):
+        for k in range(i, j, CHUNK):
+            end = min(k + CHUNK, j)
+            out[k:end] = function(states[starts[k] : starts[end]].reshape(end - k, lengths[i], -1).astype(np.float32))
+    return out
+
+
+def pool_batch(batch, pooling):
+    """A record batch of either kind -> (sentence_ids (S,), {layer number: (S, D) float32})."""
+    function = pooling_of(pooling)
+    if "position" in batch.schema.names:
+        ids, _ = shards.sentence_starts(batch)
+        return ids, {shards.layer_number(name): pool_tokens(batch, name, function) for name in batch.schema.names[2:]}
+    if pooling not in FROM_STATISTICS:
+        raise ValueError(
+            f"pooling {pooling} needs the state of every token, but the dump kept statistics only, which give {', '.join(FROM_STATISTICS)}: "
+            "set dump.keep to tokens and run the dump again"
+        )
+    names = dict.fromkeys(f"layer_{name.split('_')[1]}" for name in batch.schema.names[2:])
+    return batch["sentence_id"].to_numpy(), {shards.layer_number(name): FROM_STATISTICS[pooling](statistics.read(batch, name)) for name in names}
 
 
 def pool(folder, pooling, out, info):
     """A folder of shards -> one Parquet file of vectors. Record batch by record batch, one layer at a time, in bounded memory.
 
     `info` (encoder, pooling) goes into the file's metadata. Rows are in the order of the dump, shortest sentence first.
-    Raises ValueError for a pooling that POOLINGS does not have and FileNotFoundError for a folder without shards.
+    Raises ValueError for a pooling that POOLINGS does not have, or that needs tokens where only statistics were kept, and
+    FileNotFoundError for a folder without shards.
     """
-    function, held, writer = pooling_of(pooling), [], None
+    pooling_of(pooling)
+    held, writer = [], None
     with replacing(out) as part:
         for batch in shards.record_batches(folder):
-            ids, _ = shards.sentence_starts(batch)
-            held.append((ids, [pool_batch(batch, name, function) for name in batch.schema.names[2:]]))
+            held.append(pool_batch(batch, pooling))
             if sum(len(ids) for ids, _ in held) >= ROW_GROUP:
                 writer = _flush(held, part, info, writer)
         if held:
@@ -80,40 +106,9 @@ def pool(folder, pooling, out, info):
 
 
 def _flush(held, part, info, writer):
-    layers = [np.concatenate(parts) for parts in zip(*(layers for _, layers in held))]
-    table = vector_table(np.concatenate([ids for ids, _ in held]), layers, info)
+    layers = {number: np.concatenate([layers[number] for _, layers in held]) for number in held[0][1]}
+    table = vectors.table(np.concatenate([ids for ids, _ in held]), layers, info)
     writer = writer or pq.ParquetWriter(part, table.schema, compression="none", use_dictionary=False)
     writer.write_table(table)
     held.clear()
     return writer
-
-
-def vector_table(sentence_ids, layers, info):
-    """(S,) ids and one (S, D) array a layer -> a table of C4 with `info` in its metadata."""
-    columns = {"sentence_id": pa.array(sentence_ids, pa.int64())}
-    for layer, vectors in enumerate(layers):
-        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
-        columns[shards.layer_name(layer)] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    return pa.table(columns).replace_schema_metadata({"drillcore": json.dumps(info, sort_keys=True)})
-
-
-def write_vectors(path, sentence_ids, layers, info):
-    with replacing(path) as part:
-        pq.write_table(vector_table(sentence_ids, layers, info), part, compression="none", use_dictionary=False)
-
-
-def read_info(path):
-    """(info, layer names) of a file of vectors."""
-    schema = pq.read_schema(path)
-    return json.loads(schema.metadata[b"drillcore"]), [name for name in schema.names if name != "sentence_id"]
-
-
-def read_layer(path, name):
-    """One layer as (S, D) float32 with row i = sentence_id i. ValueError when ids are missing or repeated."""
-    table = pq.read_table(path, columns=["sentence_id", name])
-    ids, column = table["sentence_id"].to_numpy(), table[name].combine_chunks()
-    if not np.array_equal(np.sort(ids), np.arange(len(ids))):
-        raise ValueError(f"{path}: its {len(ids)} sentence ids are not 0 to {len(ids) - 1}, each once: run the pool stage again")
-    vectors = np.empty((len(ids), column.type.list_size), dtype=np.float32)
-    vectors[ids] = column.flatten().to_numpy().reshape(len(ids), -1)
-    return vectors

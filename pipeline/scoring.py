@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline import pooling
+from pipeline import vectors
 
 SCHEMA = {
     "pair_id": pl.Int64,
@@ -59,11 +59,11 @@ SIMILARITIES = {"cosine": cosine, "dot": dot, "neg_euclidean": neg_euclidean}
 PAIRS_AT_ONCE = 4096  # pairs whose float64 vectors are held at once
 
 
-def score_pairs(vectors, first, second, similarity):
+def score_pairs(encoded, first, second, similarity):
     """(S, D) sentence vectors and the two sentence ids of each pair (P,), (P,) -> (P,) scores, computed in float64."""
     function = SIMILARITIES[similarity]
     parts = [slice(i, i + PAIRS_AT_ONCE) for i in range(0, len(first), PAIRS_AT_ONCE)]
-    return np.concatenate([function(vectors[first[p]].astype(np.float64), vectors[second[p]].astype(np.float64)) for p in parts])
+    return np.concatenate([function(encoded[first[p]].astype(np.float64), encoded[second[p]].astype(np.float64)) for p in parts])
 
 
 def rows(pairs, encoder, pooling, layer, similarity, scores):
@@ -87,13 +87,13 @@ def score_encoder(folder, pairs, params: Score):
     tables = []
     if (folder / "vectors.parquet").exists():
         file = folder / "vectors.parquet"
-        info, names = pooling.read_info(file)
-        for number, name in enumerate(names):
-            vectors = pooling.read_layer(file, name)
-            if len(vectors) != (needed := int(max(first.max(), second.max())) + 1):
-                raise ValueError(f"{file} holds {len(vectors)} sentences, but the pairs have {needed}: it belongs to another dataset")
+        info, numbers = vectors.read_info(file)
+        for number in numbers:
+            encoded = vectors.read_layer(file, number)
+            if len(encoded) != (needed := int(max(first.max(), second.max())) + 1):
+                raise ValueError(f"{file} holds {len(encoded)} sentences, but the pairs have {needed}: it belongs to another dataset")
             layer = number if info["layers"] else None
-            tables += [rows(pairs, info["encoder"], info["pooling"], layer, s, score_pairs(vectors, first, second, s)) for s in params.similarities]
+            tables += [rows(pairs, info["encoder"], info["pooling"], layer, s, score_pairs(encoded, first, second, s)) for s in params.similarities]
     else:
         info = json.loads((folder / "info.json").read_text())
         file = folder / "scores.parquet"

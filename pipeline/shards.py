@@ -4,19 +4,22 @@ A row is a token: sentence_id (int64), position (int32), and one column layer_00
 float16 (or float32) for each layer. A sentence is never split over record batches. Files are named in the order of the plan.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.files import replacing
-
 STORES = {"float16": np.float16, "float32": np.float32}
 
 
 def layer_name(layer):
+    """The column of a layer: its number, in two digits at least so that names sort."""
     return f"layer_{layer:02d}"
+
+
+def layer_number(name):
+    """The layer of a column, the opposite of `layer_name`."""
+    return int(name.split("_")[1])
 
 
 def schema(layers, dim, store):
@@ -25,38 +28,16 @@ def schema(layers, dim, store):
     return pa.schema([("sentence_id", pa.int64()), ("position", pa.int32()), *((layer_name(layer), states) for layer in layers)])
 
 
-def record_batch(sentence_ids, positions, states, schema):
-    """(tokens,), (tokens,), one (tokens, D) array a layer -> a record batch."""
-    dim = schema.field(2).type.list_size
-    columns = [pa.FixedSizeListArray.from_arrays(pa.array(one.reshape(-1)), dim) for one in states]
-    return pa.record_batch([pa.array(sentence_ids), pa.array(positions), *columns], schema=schema)
-
-
-def write_shard(path, batches, schema):
-    """Write record batches as they come, under a temporary name, then flush and move: a file with its final name is whole."""
-    with replacing(path) as part, part.open("wb") as sink:
-        with pa.ipc.new_file(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        sink.flush()
-        os.fsync(sink.fileno())
+def record_batch(columns, schema):
+    """One array for each field of the schema, (rows,) or (rows, D) -> a record batch that shares their memory."""
+    flat = [pa.array(one.reshape(-1)) for one in columns]
+    arrays = [pa.FixedSizeListArray.from_arrays(a, one.shape[1]) if one.ndim == 2 else a for a, one in zip(flat, columns)]
+    return pa.record_batch(arrays, schema=schema)
 
 
 def open_shard(path):
     """A memory-mapped reader of one shard. `get_batch(i)` copies nothing, and touches only the columns that are used."""
     return pa.ipc.open_file(pa.memory_map(str(path)))
-
-
-def is_whole(path, schema, sentence_ids):
-    """Whether a file is a finished shard with this schema that holds exactly these sentences in this order."""
-    try:
-        reader = open_shard(path)
-        if reader.schema != schema:
-            return False
-        held = [np.unique(reader.get_batch(i)["sentence_id"].to_numpy()) for i in range(reader.num_record_batches)]
-    except (OSError, pa.ArrowInvalid):
-        return False
-    return np.array_equal(np.sort(np.concatenate(held)) if held else [], np.sort(sentence_ids))
 
 
 def record_batches(folder):
@@ -72,7 +53,11 @@ def record_batches(folder):
 
 def layer(batch, name):
     """One layer of a record batch as a (tokens, D) view of the mapped file, in the stored type."""
-    column = batch[name]
+    return values(batch[name])
+
+
+def values(column):
+    """A column of fixed-size lists as a (rows, D) view of its memory."""
     return column.values.to_numpy().reshape(-1, column.type.list_size)[column.offset : column.offset + len(column)]
 
 

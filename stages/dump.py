@@ -18,7 +18,7 @@ def main(
     out: Out,
     manifest: Out,
     device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; never changes the key")] = "",
-    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0 leaves it to torch")] = 0,
+    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0: one for each physical core")] = 0,
 ):
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
     torch.set_num_threads(threads or torch.get_num_threads())
@@ -32,7 +32,8 @@ def main(
     texts = pl.read_parquet(sentences)["text"]
     reading = gate.gate_of(network, ids, texts, truncated, settings.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)
-    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, settings)
+    depth = network.config.get_text_config().num_hidden_layers
+    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, depth, settings)
     written = dumping.dump(network, ids, sentence_ids, key, out, settings)
     dumping.write_manifest(manifest, {"model": model, "key": key, "parts": parts, "gate": reading, "truncated": int(truncated.sum()), **written})
 

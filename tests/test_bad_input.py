@@ -23,7 +23,7 @@ import stages.pool
 import stages.prepare
 import stages.score
 import stages.tokenize
-from pipeline import baselines, checkpoints, cli, correlation, dumping, models, pairs, pooling, scoring, shards, tokenizers
+from pipeline import baselines, checkpoints, cli, correlation, dumping, models, pairs, pooling, scoring, scratch, shards, tokenizers, vectors
 from pipeline.catalog import Baseline, Dataset, Model
 from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
 from pipeline.tokenizers import Tokenize, tokenizer_of
@@ -54,7 +54,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     committed = yaml.safe_load((ROOT / "params.yaml").read_text())
     changes = {"dataset": "toy", "models": ["tiny"], "baselines": ["overlap", "random"], "pooling": "mean", "prepare": {"limit": None}}
-    changes["dump"] = {"dtype": "float32", "store": "float16", "batch_tokens": 64, "shard_mb": 1, "gate_tokens": 0}
+    changes["dump"] = {"dtype": "float32", "store": "float16", "layers": "all", "keep": "tokens", "batch_tokens": 64, "shard_mb": 1, "gate_tokens": 0}
     Path("params.yaml").write_text(yaml.safe_dump(committed | changes))
     tiny = {"random": 0, "config": {"model_type": "rwkv6", **SIZES, "vocab_size": 256}, "tokenizer": "bytes"}
     catalog = {
@@ -629,39 +629,39 @@ def test_a_dump_with_fewer_shards_leaves_none_of_the_earlier_ones(project):
 def small_shard(path, ids=(3, 3, 5), layers=2):
     schema = shards.schema(range(layers), 4, "float16")
     states = [np.ones((len(ids), 4), np.float16)] * layers
-    shards.write_shard(path, [shards.record_batch(np.array(ids), np.arange(len(ids), dtype=np.int32), states, schema)], schema)
-    return schema
+    shard = scratch.Shard(path, schema)
+    shard.writer.write_batch(shards.record_batch([np.array(ids), np.arange(len(ids), dtype=np.int32), *states], schema))
+    return shard.finish()
 
 
-def test_a_truncated_shard_is_noticed(tmp_path):
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign", "without a record", "with a broken record", "with a record of nothing"])
+def test_a_damaged_shard_is_named_and_taken_away(tmp_path, damage, capsys):
     path = tmp_path / "shard-00000.arrow"
-    schema = small_shard(path)
-    held = np.array([5, 3])
-    assert shards.is_whole(path, schema, held)
+    record = small_shard(path)
+    assert scratch.finished(path) == record
+    assert record["bytes"] == path.stat().st_size
     whole = path.read_bytes()
-    for length in (0, 1, 6, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        assert not shards.is_whole(path, schema, held), f"{length} of {len(whole)} bytes"
-    path.write_bytes(b"\0" * len(whole))
-    assert not shards.is_whole(path, schema, held)
-    path.unlink()
-    assert not shards.is_whole(path, schema, held)
-
-
-def test_a_shard_of_other_sentences_or_layers_is_noticed(tmp_path):
-    path = tmp_path / "shard-00000.arrow"
-    schema = small_shard(path)
-    for other in ([3], [3, 5, 6], [3, 6], [3, 3]):
-        assert not shards.is_whole(path, schema, np.array(other))
-    assert not shards.is_whole(path, shards.schema(range(3), 4, "float16"), np.array([3, 5]))
-    assert not shards.is_whole(path, shards.schema(range(2), 4, "float32"), np.array([3, 5]))
-    assert not shards.is_whole(path, shards.schema(range(2), 8, "float16"), np.array([3, 5]))
-
-
-def test_a_shard_without_sentences_is_noticed(tmp_path):
-    schema = shards.schema(range(2), 4, "float16")
-    shards.write_shard(tmp_path / "none.arrow", [], schema)
-    assert not shards.is_whole(tmp_path / "none.arrow", schema, np.array([3]))
+    for spot in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        if damage == "truncated":
+            path.write_bytes(whole[:spot])
+        elif damage == "flipped":
+            path.write_bytes(whole[:spot] + bytes([whole[spot] ^ 1]) + whole[spot + 1 :])
+        elif damage == "foreign":
+            other = tmp_path / "other/shard-00000.arrow"
+            other.parent.mkdir(exist_ok=True)
+            small_shard(other, ids=(3, 4, 5))
+            other.rename(path)
+        elif damage == "without a record":
+            path.with_suffix(".json").unlink()
+        else:
+            path.with_suffix(".json").write_text("{" if damage == "with a broken record" else "{}")
+        assert scratch.finished(path) is None
+        assert str(path) in capsys.readouterr().err
+        assert not path.exists()
+        assert scratch.finished(path) is None
+        assert capsys.readouterr().err == ""
+        small_shard(path)
+        assert path.read_bytes() == whole
 
 
 # pool
@@ -688,7 +688,7 @@ def test_a_broken_shard_is_named_and_leaves_no_half_of_the_vectors(tmp_path, exi
     (tmp_path / "shard-00001.arrow").write_bytes((tmp_path / "shard-00001.arrow").read_bytes()[:-20])
     out = tmp_path / "pooled" / "vectors.parquet"
     if existing:
-        pooling.write_vectors(out, [0], [np.ones((1, 4))], {})
+        vectors.write(out, [0], {0: np.ones((1, 4))}, {})
     before = contents(tmp_path)
     with pytest.raises(ValueError, match=r"shard-00001\.arrow.*dump stage again"):
         pooling.pool(tmp_path, "mean", out, {"encoder": "m"})
@@ -770,7 +770,7 @@ def test_correlations_with_a_bad_score_leave_the_earlier_table_as_it_was(finishe
 
 @pytest.mark.parametrize("sentences", [7, 9])  # the pairs have 8
 def test_vectors_of_another_dataset_are_refused(tmp_path, sentences):
-    pooling.write_vectors(tmp_path / "vectors.parquet", np.arange(sentences), [np.ones((sentences, 4))], {"encoder": "m", "pooling": "mean", "layers": True})
+    vectors.write(tmp_path / "vectors.parquet", np.arange(sentences), {0: np.ones((sentences, 4))}, {"encoder": "m", "pooling": "mean", "layers": True})
     with pytest.raises(ValueError, match=rf"vectors\.parquet holds {sentences} sentences, but the pairs (need|have) 8: it belongs to another dataset"):
         scoring.score_encoder(tmp_path, pairs_table(8), scoring.Score(["cosine"]))
 
@@ -784,9 +784,9 @@ def test_scores_of_another_dataset_are_refused(tmp_path, rows):
 
 def test_vectors_with_a_sentence_missing_or_twice_are_refused(tmp_path):
     for ids in ([0, 1, 3], [0, 1, 1]):
-        pooling.write_vectors(tmp_path / "vectors.parquet", ids, [np.ones((3, 4))], {})
+        vectors.write(tmp_path / "vectors.parquet", ids, {0: np.ones((3, 4))}, {})
         with pytest.raises(ValueError, match=r"vectors\.parquet: its 3 sentence ids are not 0 to 2, each once: run the pool stage again"):
-            pooling.read_layer(tmp_path / "vectors.parquet", "layer_00")
+            vectors.read_layer(tmp_path / "vectors.parquet", 0)
 
 
 def test_an_encoder_whose_stage_has_not_run_is_named(tmp_path):

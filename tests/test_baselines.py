@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
-from pipeline import baselines, pairs, pooling, scoring
+from pipeline import baselines, pairs, scoring, vectors
 from pipeline.catalog import Baseline, Dataset
 
 
@@ -208,10 +208,10 @@ def test_written_vectors_read_back_and_are_scored_like_a_models(tmp_path):
     table, sentences = table_of(TEXTS, BOTH)
     result = baselines.run(Baseline(kind="random", dim=20), "random", table, sentences)
     baselines.write(tmp_path / "random", "random", result)
-    info, names = pooling.read_info(tmp_path / "random" / "vectors.parquet")
-    assert names == ["layer_00"]
+    info, numbers = vectors.read_info(tmp_path / "random" / "vectors.parquet")
+    assert numbers == [0]
     assert info == {"encoder": "random", "pooling": "mean", "layers": False}
-    assert np.array_equal(pooling.read_layer(tmp_path / "random" / "vectors.parquet", "layer_00"), result.vectors)
+    assert np.array_equal(vectors.read_layer(tmp_path / "random" / "vectors.parquet", 0), result.vectors)
     assert json.loads((tmp_path / "random" / "info.json").read_text()) == {"encoder": "random", "dim": 20, "seed": 0}
     rows = scoring.score_encoder(tmp_path / "random", table.with_columns(label=pl.lit(1.0)), scoring.Score(["cosine"]))
     assert rows["layer"].to_list() == [None] * 6

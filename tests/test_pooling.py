@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import pooling, shards
+from pipeline import pooling, scratch, shards, vectors
 from pipeline.pooling import POOLINGS
 
 COUNTING = np.array([[1, -1], [2, -2], [3, -3], [6, -6]], dtype=np.float32)  # T = 4, D = 2
@@ -23,9 +23,12 @@ def write(folder, states, store="float16", sentences_a_batch=3):
         lengths = [len(states[name][0]) for name in part]
         layers = [np.concatenate([states[name][layer] for name in part]).astype(shards.STORES[store]) for layer in range(len(first))]
         positions = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
-        batches.append(shards.record_batch(np.repeat(np.array(part), lengths), positions, layers, schema))
+        batches.append(shards.record_batch([np.repeat(np.array(part), lengths), positions, *layers], schema))
     for i in range(0, len(batches), 2):
-        shards.write_shard(folder / f"shard-{i:05d}.arrow", batches[i : i + 2], schema)
+        shard = scratch.Shard(folder / f"shard-{i:05d}.arrow", schema)
+        for batch in batches[i : i + 2]:
+            shard.writer.write_batch(batch)
+        shard.finish()
 
 
 @pytest.fixture
@@ -60,21 +63,21 @@ def test_vectors_of_shards_equal_float64_pooling_of_each_sentence(tmp_path, stat
     write(tmp_path / "states", states, store)
     pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {"encoder": "e", "pooling": name, "layers": True})
     assert pq.ParquetFile(tmp_path / "v.parquet").num_row_groups > 1
-    info, names = pooling.read_info(tmp_path / "v.parquet")
-    assert (info["encoder"], names) == ("e", ["layer_00", "layer_01", "layer_02"])
-    for layer, column in enumerate(names):
-        vectors = pooling.read_layer(tmp_path / "v.parquet", column)
-        assert vectors.dtype == np.float32
+    info, numbers = vectors.read_info(tmp_path / "v.parquet")
+    assert (info["encoder"], numbers) == ("e", [0, 1, 2])
+    for layer in numbers:
+        found = vectors.read_layer(tmp_path / "v.parquet", layer)
+        assert found.dtype == np.float32
         for i, layers in states.items():
             exact = POOLINGS[name](layers[layer].astype(np.float64))
-            assert np.abs(vectors[i] - exact).max() <= 1e-5
+            assert np.abs(found[i] - exact).max() <= 1e-5
 
 
 def test_sums_are_not_taken_in_float16(tmp_path):
     """Sixty thousand-ish states: their sum passes float16's range, their mean does not."""
     write(tmp_path / "states", {0: [np.full((50, 4), 60000, dtype=np.float16)]})
     pooling.pool(tmp_path / "states", "mean", tmp_path / "v.parquet", {})
-    assert pooling.read_layer(tmp_path / "v.parquet", "layer_00").tolist() == [[60000.0] * 4]
+    assert vectors.read_layer(tmp_path / "v.parquet", 0).tolist() == [[60000.0] * 4]
 
 
 def test_no_token_of_another_sentence_is_pooled(tmp_path, states):
@@ -84,14 +87,14 @@ def test_no_token_of_another_sentence_is_pooled(tmp_path, states):
     write(tmp_path / "states", states)
     for name in POOLINGS:
         pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {})
-        vectors = pooling.read_layer(tmp_path / "v.parquet", "layer_01")
-        assert [i for i in range(17) if not np.isfinite(vectors[i]).all()] == [poisoned]
+        found = vectors.read_layer(tmp_path / "v.parquet", 1)
+        assert [i for i in range(17) if not np.isfinite(found[i]).all()] == [poisoned]
 
 
 def test_missing_and_repeated_sentences_are_refused(tmp_path):
-    pooling.write_vectors(tmp_path / "v.parquet", [0, 2, 2], [np.zeros((3, 2), dtype=np.float32)], {})
+    vectors.write(tmp_path / "v.parquet", [0, 2, 2], {0: np.zeros((3, 2), dtype=np.float32)}, {})
     with pytest.raises(ValueError, match="sentence ids are not 0 to 2"):
-        pooling.read_layer(tmp_path / "v.parquet", "layer_00")
+        vectors.read_layer(tmp_path / "v.parquet", 0)
 
 
 def test_an_empty_folder_is_refused_and_nothing_is_written(tmp_path):
@@ -117,7 +120,7 @@ def test_the_lines_of_the_readme_load_the_vectors(tmp_path, states):
     assert [line.split(".")[0] for line in lines] == ["polars", "pandas", "duckdb"]
     in_polars, in_pandas, in_duckdb = (eval(line, {"polars": polars, "pandas": pandas, "duckdb": duckdb}) for line in lines)
     in_datasets = datasets.Dataset.from_parquet(str(file), cache_dir=str(tmp_path)).sort("sentence_id")["layer_01"][:]
-    exact = pooling.read_layer(file, "layer_01")
+    exact = vectors.read_layer(file, 1)
     assert np.array_equal(in_polars, exact)
     assert np.array_equal(np.stack(in_pandas.sort_index()), exact)
     assert np.array_equal(np.array([vector for _, vector in sorted(in_duckdb.fetchall())], dtype=np.float32), exact)

@@ -1,6 +1,9 @@
 """Our RWKV-6 against expected logits, PyPI's `rwkv` package, and the step-by-step recurrence."""
 
 import os
+import sys
+import types
+import warnings
 
 import pytest
 import torch
@@ -9,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from pipeline.checkpoints import hf_name, load_rwkv6
 from pipeline.layers import hidden_layers
-from pipeline.rwkv6 import CHUNK, FLOAT32_RANGE, Rwkv6Config, Rwkv6ForCausalLM, wkv
+from pipeline.rwkv6 import CHUNK, FLOAT32_RANGE, Rwkv6Config, Rwkv6ForCausalLM, fused_kernel, wkv
 
 SIZES = {"vocab_size": 97, "hidden_size": 64, "num_hidden_layers": 3, "head_size": 16}
 
@@ -261,3 +264,51 @@ def test_gpu_equals_cpu(model):
     model.to("cpu")
     for a, b in zip(cpu, gpu):
         assert (a - b.cpu()).norm() <= 1e-4 * a.norm()
+
+
+@pytest.fixture
+def fake_kernels(monkeypatch):
+    """A stand-in for flash-linear-attention: use(function) installs its chunk_rwkv6."""
+
+    def use(function):
+        module = types.ModuleType("fla.ops.rwkv6")
+        module.chunk_rwkv6 = function
+        for name in ("fla", "fla.ops"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        monkeypatch.setitem(sys.modules, "fla.ops.rwkv6", module)
+        fused_kernel.cache_clear()
+
+    yield use
+    fused_kernel.cache_clear()
+
+
+def test_a_fused_kernel_that_agrees_is_used(fake_kernels):
+    fake_kernels(lambda r, k, v, w, u, scale: (scale * wkv(r, k, v, w, u).to(r.dtype), None))
+    r, k, v = torch.randn(3, 1, 9, 2, 64)
+    log_w, u = -torch.rand(1, 9, 2, 64), torch.randn(2, 64)
+    assert torch.equal(fused_kernel("cpu")(r, k, v, log_w, u), wkv(r, k, v, log_w, u))
+
+
+@pytest.mark.parametrize("scale", [1.05, float("nan")])
+def test_a_fused_kernel_that_differs_is_refused_aloud(fake_kernels, scale):
+    fake_kernels(lambda *args, **kwargs: (wkv(*args) * scale, None))
+    with pytest.warns(UserWarning, match=r"differs from our recurrence by .*going on without it"):
+        assert fused_kernel("cpu") is None
+
+
+def test_a_fused_kernel_that_does_not_run_is_refused_aloud(fake_kernels):
+    def broken(*args, **kwargs):
+        raise RuntimeError("no kernel image")
+
+    fake_kernels(broken)
+    with pytest.warns(UserWarning, match=r"does not run on cpu \(no kernel image\)"):
+        assert fused_kernel("cpu") is None
+
+
+def test_without_a_fused_kernel_nothing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fla", None)
+    fused_kernel.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fused_kernel("cpu") is None
+    fused_kernel.cache_clear()

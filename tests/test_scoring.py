@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
-from pipeline import pooling, scoring
+from pipeline import scoring, vectors
 from pipeline.scoring import SIMILARITIES, Score
 
 ORACLES = {
@@ -48,15 +48,15 @@ def test_near_ties_stay_apart_in_double_precision():
 
 def test_more_pairs_than_are_held_at_once(monkeypatch):
     rng = np.random.default_rng()
-    vectors, first, second = rng.standard_normal((30, 4)).astype(np.float32), rng.integers(0, 30, 50), rng.integers(0, 30, 50)
-    whole = scoring.score_pairs(vectors, first, second, "dot")
+    encoded, first, second = rng.standard_normal((30, 4)).astype(np.float32), rng.integers(0, 30, 50), rng.integers(0, 30, 50)
+    whole = scoring.score_pairs(encoded, first, second, "dot")
     monkeypatch.setattr(scoring, "PAIRS_AT_ONCE", 7)
-    assert np.array_equal(scoring.score_pairs(vectors, first, second, "dot"), whole)
+    assert np.array_equal(scoring.score_pairs(encoded, first, second, "dot"), whole)
 
 
 def test_the_table_has_a_row_for_each_pair_layer_and_similarity(tmp_path, pairs):
-    layers = list(np.random.default_rng(0).standard_normal((2, 4, 5)).astype(np.float32))
-    pooling.write_vectors(tmp_path / "vectors.parquet", np.arange(4), layers, {"encoder": "m", "pooling": "mean", "layers": True})
+    layers = dict(enumerate(np.random.default_rng(0).standard_normal((2, 4, 5)).astype(np.float32)))
+    vectors.write(tmp_path / "vectors.parquet", np.arange(4), layers, {"encoder": "m", "pooling": "mean", "layers": True})
     table = scoring.score_encoder(tmp_path, pairs, Score(["cosine", "dot"]))
     assert dict(table.schema) == scoring.SCHEMA
     assert len(table) == 3 * 2 * 2

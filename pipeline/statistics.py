@@ -1,0 +1,44 @@
+"""Sufficient statistics of the fixed poolings: what a dump keeps of a sentence when its token states do not fit a disk.
+
+A row is a sentence: sentence_id (int64), tokens (int32), and for each layer one column `layer_00_NAME` for each NAME of
+STATISTICS. All are computed from the states as a dump of tokens would have stored them, so that pooling from either kind gives
+the same vectors.
+"""
+
+import pyarrow as pa
+
+from pipeline import shards
+
+STATISTICS = {  # name -> ((B, T, D) tensor -> (B, D) or (B,)), whether it is a state and so has the stored type
+    "sum": (lambda h: h.sum(1), False),
+    "position_sum": (lambda h: (h * h.new_ones(h.shape[1]).cumsum(0)[:, None]).sum(1), False),
+    "first": (lambda h: h[:, 0], True),
+    "last": (lambda h: h[:, -1], True),
+    "max": (lambda h: h.amax(1), True),
+    "squared_norm": (lambda h: h.square().sum((1, 2)), False),
+}
+
+
+def schema(layers, dim, store):
+    """Arrow schema for the given layer numbers, hidden size and stored type of states; sums are float32."""
+    fields = [("sentence_id", pa.int64()), ("tokens", pa.int32())]
+    for layer in layers:
+        for name, (_, is_state) in STATISTICS.items():
+            kind = pa.from_numpy_dtype(shards.STORES[store if is_state else "float32"])
+            fields.append((f"{shards.layer_name(layer)}_{name}", kind if name == "squared_norm" else pa.list_(kind, dim)))
+    return pa.schema(fields)
+
+
+def of(states, kind):
+    """One layer (B, T, D) as a torch tensor, rounded to the stored torch type -> the statistics in the order of STATISTICS."""
+    rounded = states.to(kind).float()
+    return [function(rounded) for function, _ in STATISTICS.values()]
+
+
+def read(batch, name):
+    """The statistics of one layer (`layer_00`) of a record batch -> {name: (S, D) or (S,) float32}, and tokens (S,)."""
+    found = {"tokens": batch["tokens"].to_numpy()}
+    for statistic in STATISTICS:
+        column = batch[f"{name}_{statistic}"]
+        found[statistic] = (shards.values(column) if pa.types.is_fixed_size_list(column.type) else column.to_numpy()).astype("float32")
+    return found
