@@ -1,0 +1,376 @@
+"""How fast, how large, how flat: `make bench` writes benchmarks/results/NAME.json and NAME.md.
+
+Everything that is compared is measured in turns in one run, and medians are compared: absolute times of a shared machine mean
+little, ratios of neighbours do. Every benchmark is a function that returns rows of {figure, value, detail}.
+"""
+
+import argparse
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline import dumping, layers, pooling, scratch, shards
+from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
+
+ROOT = Path(__file__).parents[1]
+MRPC = {  # tokens -> sentences: the distinct sentences of MRPC (GLUE's text, all splits) in tokens of the World vocabulary
+    **{7: 2, 8: 9, 9: 15, 10: 33, 11: 49, 12: 102, 13: 149, 14: 237, 15: 273, 16: 329, 17: 370, 18: 379, 19: 437, 20: 474, 21: 500, 22: 526},
+    **{23: 584, 24: 563, 25: 534, 26: 539, 27: 534, 28: 519, 29: 498, 30: 481, 31: 424, 32: 391, 33: 382, 34: 361, 35: 309, 36: 246, 37: 169},
+    **{38: 137, 39: 127, 40: 62, 41: 58, 42: 42, 43: 40, 44: 17, 45: 15, 46: 7, 47: 7, 48: 4, 49: 4, 50: 3, 51: 2, 52: 1},
+}
+SETTINGS = dumping.Dump(dtype="float32", store="float16", layers="all", keep="tokens", batch_tokens=512, shard_mb=256, gate_tokens=0)
+
+
+def seconds(function, *args):
+    """Wall time of a call."""
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start
+
+
+def in_turns(rounds, **functions):
+    """{name: median of its values over the rounds}; in each round every function is called once, in order."""
+    found = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            found[name].append(function())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def row(figure, value, detail):
+    return {"figure": figure, "value": value, "detail": detail}
+
+
+def random_model(dim, blocks, vocabulary=1000):
+    torch.manual_seed(0)
+    return Rwkv6ForCausalLM(Rwkv6Config(vocab_size=vocabulary, hidden_size=dim, num_hidden_layers=blocks)).eval().requires_grad_(False)
+
+
+def block_parameters(model):
+    return sum(p.numel() for p in model.rwkv.blocks.parameters())
+
+
+def gemm_rate(device="cpu", size=2048, dtype=torch.float32):
+    """Operations per second of one large matrix product."""
+    a, b = torch.randn(2, size, size, device=device, dtype=dtype)
+    return 2 * size**3 / seconds(torch.mm, a, b)
+
+
+def passes_of(batch_tokens, count):
+    """Forward passes (B, T) of ids with MRPC's lengths as the plan cuts them, `count` of them, evenly over the sorted lengths."""
+    lengths = np.repeat(list(MRPC), list(MRPC.values()))
+    cut = [one for shard in dumping.plan(lengths, lengths, batch_tokens, 10**9) for record in shard for one in record]
+    chosen = [cut[i] for i in np.linspace(0, len(cut) - 1, count).round().astype(int)]
+    return [torch.randint(1, 1000, (len(one), int(lengths[one[0]]))) for one in chosen]
+
+
+def package_of(model, folder):
+    """The same weights in PyPI's `rwkv` package, an independent implementation that takes one sentence at a time."""
+    os.environ.update(RWKV_JIT_ON="1", RWKV_CUDA_ON="0")
+    from rwkv.model import RWKV
+
+    back = {"rwkv.embeddings": "emb", ".pre_ln": ".ln0", ".attention": ".att", ".feed_forward": ".ffn", "rwkv.": ""}
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        for new, old in back.items():
+            name = name.replace(new, old)
+        tensors[name] = tensor
+    torch.save(tensors, folder / "model.pth")
+    del tensors
+    package = RWKV(model=str(folder / "model"), strategy="cpu fp32", verbose=False)
+    (folder / "model.pth").unlink()
+    return package
+
+
+def speed(dim, blocks, passes, alone, rounds):
+    """(a, b) Tokens per second against the `rwkv` package and a loop over single sentences; share of the GEMM floor."""
+    model = random_model(dim, blocks)
+    batches, flops = passes_of(SETTINGS.batch_tokens, passes), 2 * block_parameters(model)
+    singles = [one[:1] for one in passes_of(SETTINGS.batch_tokens, alone)]
+    tokens, few = sum(one.numel() for one in batches), sum(one.numel() for one in singles)
+    with tempfile.TemporaryDirectory() as folder:
+        package = package_of(model, Path(folder))
+    functions = {
+        "gemm": gemm_rate,
+        "ours": lambda: tokens / seconds(lambda: [layers.hidden_layers(model, one) for one in batches]),
+        "gemm_again": gemm_rate,
+        "loop": lambda: few / seconds(lambda: [layers.hidden_layers(model, one) for one in singles]),
+        "package": lambda: few / seconds(lambda: [package.forward(one[0].tolist(), None) for one in singles]),
+    }
+    in_turns(1, **functions)  # warm up
+    found = in_turns(rounds, **functions)
+    rate = statistics.mean((found["gemm"], found["gemm_again"]))
+    size, sizes = f"{tokens} tokens of MRPC's lengths in {passes} passes, {rounds} rounds", f"{blocks} x {dim}"
+    ours, package, loop = (found[name] for name in ("ours", "package", "loop"))
+    return [
+        row(f"tokens per second, ours / `rwkv` package, {sizes}", ours / package, f"{ours:.0f} / {package:.0f}; {size}"),
+        row(f"tokens per second, ours / one sentence at a time, {sizes}", ours / loop, f"{ours:.0f} / {loop:.0f}"),
+        row(f"share of the GEMM floor, {sizes}", ours * flops / rate, f"2048 x 2048 x 2048 in float32: {rate / 1e9:.0f} GFLOP/s"),
+    ]
+
+
+def budgets(rounds=5):
+    """Which dump.batch_tokens? Tokens per second of each, as a share of the best."""
+    model = random_model(768, 12)
+    sizes = (64, 128, 256, 512, 1024, 2048)
+    batches = {n: passes_of(n, max(2, 2048 // n)) for n in sizes}
+
+    def rate(n):
+        return sum(one.numel() for one in batches[n]) / seconds(lambda: [layers.hidden_layers(model, one) for one in batches[n]])
+
+    found = in_turns(rounds, **{str(n): lambda n=n: rate(n) for n in sizes})
+    best = max(found.values())
+    return [row(f"dump.batch_tokens {n}, share of the best", found[str(n)] / best, f"12 x 768, {found[str(n)]:.0f} tokens/s") for n in sizes]
+
+
+def dump_wall(rounds=3, sentences=160):
+    """(c) The whole dump against the larger of computing alone and writing the same bytes alone."""
+    model = random_model(768, 12)
+    random = np.random.default_rng(0)
+    lengths = random.choice(list(MRPC), sentences, p=np.array(list(MRPC.values())) / sum(MRPC.values()))
+    ids = [random.integers(1, 1000, n).astype(np.int32) for n in lengths]
+    the_plan = dumping.plan(lengths, lengths, SETTINGS.batch_tokens, 10**9)
+    batches = [torch.from_numpy(np.stack([ids[i] for i in one])).long() for shard in the_plan for record in shard for one in record]
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        folder, runs = Path(folder), iter(range(1000))
+
+        def dump():
+            dumping.dump(model, ids, np.arange(sentences), f"run{next(runs)}", folder / "out", SETTINGS, store=folder / "store")
+
+        data = os.urandom(int(lengths.sum()) * (13 * 768 * 2 + 12))
+
+        def write():
+            with open(folder / "raw", "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+        found = in_turns(
+            rounds,
+            compute=lambda: seconds(lambda: [layers.hidden_layers(model, one) for one in batches]),
+            dump=lambda: seconds(dump),
+            write=lambda: seconds(write),
+        )
+    detail = f"{found['dump']:.2f} s / max({found['compute']:.2f} s, {found['write']:.2f} s); 12 x 768, {lengths.sum()} tokens, {len(data) / 1e6:.0f} MB"
+    return [row("dump, wall / max(compute alone, raw write alone)", found["dump"] / max(found["compute"], found["write"]), detail)]
+
+
+def pooling_cost(rounds=5, sentences=1000, dim=768, count=13):
+    """(d) Pooling (mean) of token states against a raw memory-mapped read and a segment mean, for all layers and for one."""
+    random = np.random.default_rng(0)
+    lengths = np.sort(random.choice(list(MRPC), sentences, p=np.array(list(MRPC.values())) / sum(MRPC.values())))
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        folder = Path(folder)
+        (folder / "states").mkdir()
+        schema, raw = shards.schema(range(count), dim, "float16"), [[] for _ in range(count)]
+        shard, start = scratch.Shard(folder / "states/shard-00000.arrow", schema), 0
+        while start < sentences:
+            end = start + max(1, int(np.searchsorted(np.cumsum(lengths[start:]), 4000)))
+            some = lengths[start:end]
+            states = [random.standard_normal((some.sum(), dim), dtype=np.float32).astype(np.float16) for _ in range(count)]
+            shard.writer.write_batch(
+                shards.record_batch([np.repeat(np.arange(start, end), some), np.concatenate([np.arange(n, dtype=np.int32) for n in some]), *states], schema)
+            )
+            for layer, one in enumerate(states):
+                raw[layer].append(one)
+            start = end
+        shard.finish()
+        for layer in range(count):
+            np.concatenate(raw.pop(0)).tofile(folder / f"raw-{layer}")
+        rows = int(lengths.sum())
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        segment = torch.from_numpy(np.repeat(np.arange(sentences), lengths))
+
+        def one_raw(layer):
+            mapped, out = np.memmap(folder / f"raw-{layer}", np.float16, "r", shape=(rows, dim)), torch.zeros(sentences, dim)
+            for i in range(0, sentences, 32):
+                a, b = starts[i], starts[min(i + 32, sentences)]
+                out.index_add_(0, segment[a:b], torch.from_numpy(np.asarray(mapped[a:b], dtype=np.float32)))
+            return out / torch.from_numpy(lengths)[:, None]
+
+        def one_pooled(layer):
+            name = shards.layer_name(layer)
+            return np.concatenate([pooling.pool_tokens(batch, name, pooling.mean) for batch in shards.record_batches(folder / "states")])
+
+        assert np.allclose(one_raw(3).numpy(), one_pooled(3), atol=1e-5)
+        functions = {
+            "raw": lambda: seconds(lambda: [one_raw(layer) for layer in range(count)]),
+            "ours": lambda: seconds(lambda: [one_pooled(layer) for layer in range(count)]),
+            "stage": lambda: seconds(lambda: pooling.pool(folder / "states", "mean", folder / "vectors.parquet", {})),
+            "raw_one": lambda: seconds(lambda: one_raw(5)),
+            "ours_one": lambda: seconds(lambda: one_pooled(5)),
+        }
+        in_turns(1, **functions)
+        found = in_turns(rounds, **functions)
+    size = f"{sentences} sentences, {rows} tokens, {count} layers of {dim}"
+    return [
+        row("pooling all layers / raw read and segment mean", found["ours"] / found["raw"], f"{found['ours']:.3f} / {found['raw']:.3f} s; {size}"),
+        row("the same with its Parquet file written", found["stage"] / found["raw"], f"{found['stage']:.3f} s"),
+        row("pooling one layer / raw read and segment mean", found["ours_one"] / found["raw_one"], f"{found['ours_one']:.4f} / {found['raw_one']:.4f} s"),
+    ]
+
+
+def one_size(sentences, length):
+    """In a process of its own: dump short synthetic sentences with keep: pooled -> {seconds, peak bytes beyond weights and one batch}."""
+    model = random_model(64, 2)
+    random = np.random.default_rng(0)
+    settings = dumping.Dump(dtype="float32", store="float16", layers="all", keep="pooled", batch_tokens=512, shard_mb=64, gate_tokens=0)
+    layers.hidden_layers(model, torch.randint(1, 1000, (512 // length, length)))
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        gc.collect()
+        base = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        ids = np.split(random.integers(1, 1000, sentences * length, dtype=np.int32), np.arange(length, sentences * length, length))
+        took = seconds(dumping.dump, model, ids, np.arange(sentences), "key", Path(folder) / "out", settings, Path(folder) / "store")
+    return {"seconds": took, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - base}
+
+
+def many_sentences(sizes=(1000, 10_000, 100_000, 1_000_000)):
+    """(e) Time per sentence and peak memory against the number of sentences."""
+    rows = []
+    for n in sizes:
+        done = subprocess.run([sys.executable, "-m", "benchmarks.run", "--one-size", str(n)], cwd=ROOT, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        rows.append(row(f"{n:,} sentences, microseconds each", 1e6 * found["seconds"] / n, "2 x 64, 8 tokens each, keep: pooled"))
+        rows.append(row(f"{n:,} sentences, peak GiB beyond weights and one batch", found["peak"] / 2**30, "ids of all sentences included"))
+    return rows
+
+
+def long_sentences(lengths=(16, 64, 256, 1024, 4096), rounds=5):
+    """(f) Time per token against the length of a sentence, as a share of the shortest's."""
+    model = random_model(768, 12)
+    batches = {n: torch.randint(1, 1000, (max(1, 512 // n), n)) for n in lengths}
+    functions = {str(n): lambda n=n: seconds(layers.hidden_layers, model, batches[n]) / batches[n].numel() for n in lengths}
+    in_turns(1, **functions)
+    found = in_turns(rounds, **functions)
+    shortest = found[str(lengths[0])]
+    return [
+        row(f"{n} tokens a sentence, time per token / that of {lengths[0]}", found[str(n)] / shortest, f"12 x 768, {1e3 * found[str(n)]:.3f} ms a token")
+        for n in lengths
+    ]
+
+
+def gpu(rounds=5):
+    """(g) On a GPU: 24 x 2048 in bfloat16 over MRPC's lengths against the GEMM rate, and the whole dump of all sentences."""
+    from dataclasses import replace
+
+    model = random_model(2048, 24).to(torch.bfloat16).cuda()
+    batches = [one.cuda() for one in passes_of(16384, 8)]
+    tokens = sum(one.numel() for one in batches)
+
+    def timed(function):
+        torch.cuda.synchronize()
+        return seconds(lambda: (function(), torch.cuda.synchronize()))
+
+    a, b = torch.randn(2, 8192, 8192, device="cuda", dtype=torch.bfloat16)
+    functions = {
+        "gemm": lambda: 2 * 8192**3 / timed(lambda: a @ b),
+        "ours": lambda: tokens / timed(lambda: [layers.hidden_layers(model, one) for one in batches]),
+    }
+    in_turns(2, **functions)
+    found = in_turns(rounds, **functions)
+    lengths = np.repeat(list(MRPC), list(MRPC.values()))
+    ids = [np.random.default_rng(0).integers(1, 1000, n).astype(np.int32) for n in lengths]
+    settings = replace(SETTINGS, dtype="bfloat16", batch_tokens=16384)
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        wall = seconds(dumping.dump, model, ids, np.arange(len(ids)), "key", Path(folder) / "out", settings, Path(folder) / "store")
+        size = sum(path.stat().st_size for path in (Path(folder) / "out").iterdir())
+        data = os.urandom(2**30)
+
+        def write():
+            with open(Path(folder) / "raw", "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+        disk = 2**30 / seconds(write)
+    share = found["ours"] * 2 * block_parameters(model) / found["gemm"]
+    from pipeline.rwkv6 import fused_kernel
+
+    fused = "fused kernel" if fused_kernel(torch.device("cuda:0")) else "no fused kernel"
+    return [
+        row("GPU, share of the bfloat16 GEMM rate, 24 x 2048", share, f"{found['ours']:.0f} tokens/s of {found['gemm'] / 1e12:.0f} TFLOP/s, {fused}"),
+        row("GPU, seconds for all 25 layers of MRPC's 10,944 sentences", wall, f"{size / 1e9:.1f} GB, which the disk writes in {size / disk:.1f} s"),
+    ]
+
+
+BENCHMARKS = {
+    "speed": lambda: speed(768, 12, passes=8, alone=8, rounds=5),
+    "speed-large": lambda: speed(2048, 24, passes=2, alone=2, rounds=3),
+    "budgets": budgets,
+    "dump": dump_wall,
+    "pooling": pooling_cost,
+    "many": many_sentences,
+    "long": long_sentences,
+    "gpu": gpu,
+}
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.processor())
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    changed = bool(subprocess.run(["git", "status", "--porcelain", "pipeline", "benchmarks/run.py"], cwd=ROOT, capture_output=True, text=True).stdout.strip())
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "versions": {name: version(name) for name in ("torch", "transformers", "pyarrow", "numpy")} | {"python": platform.python_version()},
+        "commit": commit + " with changes" * changed,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(BENCHMARKS)}; all by default, gpu where there is one")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one for each physical core")
+    parser.add_argument("--name", default="latest", help="of the two files in benchmarks/results; figures of other benchmarks in them are kept")
+    parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.one_size:
+        print(json.dumps(one_size(arguments.one_size, 8)))
+        return
+    names = arguments.names or [name for name in BENCHMARKS if name != "gpu" or torch.cuda.is_available()]
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}")
+    folder = ROOT / "benchmarks/results"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{arguments.name}.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for name in names:
+        print(f"== {name}: {(BENCHMARKS[name].__doc__ or speed.__doc__).splitlines()[0]}", flush=True)
+        results[name] = {"machine": machine(), "rows": BENCHMARKS[name]()}
+        for row in results[name]["rows"]:
+            print(f"{row['value']:10.3f}  {row['figure']}  ({row['detail']})", flush=True)
+        file.write_text(json.dumps(results, indent=2) + "\n")
+        file.with_suffix(".md").write_text("\n".join(table(results)) + "\n")
+
+
+def table(results):
+    lines = ["| benchmark | figure | value | measured |", "|---|---|---:|---|"]
+    for name, result in results.items():
+        lines += [f"| {name} | {row['figure']} | {row['value']:.3g} | {row['detail']} |" for row in result["rows"]]
+    lines.append("")
+    for name, result in results.items():
+        m = result["machine"]
+        versions = ", ".join(f"{key} {value}" for key, value in m["versions"].items())
+        lines.append(f"- {name}: {m['cpu']}, {m['cores']} cores, {m['threads']} threads, {m['gpu'] or 'no GPU'}; {versions}; commit {m['commit']}, {m['date']}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
