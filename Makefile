@@ -1,9 +1,10 @@
 # make repro   set up and run the pipeline on what params.yaml names
 # make test    set up and run the tests; make lint: ruff
+# make bench   set up and measure (quarter of an hour on two cores); writes benchmarks/results/latest.md
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test lint clean
+.PHONY: repro test lint bench clean
 
 repro: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
@@ -15,6 +16,9 @@ lint: .venv/installed-dev
 
 test: .venv/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+bench: .venv/installed-dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.run
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -199,14 +199,16 @@ def selected(table):
     return table.join(best, on=[*names, "layer"], how="inner", nulls_equal=True, maintain_order="left"), chosen_on
 
 
+def name_of(row, joint=" "):
+    """The name of an encoder in tables, pictures and metrics: a measure of its own, and a similarity that is not the cosine, belong to it."""
+    return row["encoder"] if row["pooling"] and row["similarity"] == "cosine" else f"{row['encoder']}{joint}{row['similarity']}"
+
+
 def metrics(table, dataset):
     """The small dictionary of results/metrics.json: rho and AUC of each encoder at its selected layer, by split."""
     rows, chosen_on = selected(table)
     found = {"dataset": dataset, "layer_selected_on": chosen_on, "splits": {}}
     for row in rows.iter_rows(named=True):
-        name = row["encoder"] if row["layer"] is not None or row["pooling"] else f"{row['encoder']}-{row['similarity']}"
-        if row["pooling"] and row["similarity"] != "cosine":
-            name += f"-{row['similarity']}"
         entry = {"layer": row["layer"], "spearman": row["spearman"], "auc": row["auc"]}
-        found["splits"].setdefault(row["split"], {})[name] = {key: value for key, value in entry.items() if value is not None}
+        found["splits"].setdefault(row["split"], {})[name_of(row, "-")] = {key: value for key, value in entry.items() if value is not None}
     return found

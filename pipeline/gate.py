@@ -4,8 +4,12 @@ A wrong tokenizer raises no error when its ids fit the vocabulary; the model the
 gives it away, so every dump reports it.
 """
 
+from itertools import groupby
+
 import numpy as np
 import torch
+
+BATCH = 512  # tokens of a forward pass
 
 
 def sample(lengths, budget):
@@ -21,14 +25,15 @@ def bits_per_byte(model, ids, n_bytes):
     ids: list of (T,) integer arrays; n_bytes: bytes of the text that they encode. A sentence's first token has no context
     and is charged log2(vocabulary) bits, so that the figure is a code length and does not depend on a BOS token.
     """
-    device, nats = model.device, 0.0
-    for one in ids:
-        tokens = torch.tensor(one, dtype=torch.long, device=device)
-        nats += np.log(model.config.get_text_config().vocab_size)
-        if len(one) > 1:
+    nats = len(ids) * np.log(model.config.get_text_config().vocab_size)
+    for length, same in groupby(sorted(ids, key=len), key=len):
+        if length == 1:
+            continue
+        tokens = torch.as_tensor(np.stack(list(same)), dtype=torch.long, device=model.device)  # one length: no padding
+        for part in tokens.split(max(1, BATCH // length)):
             with torch.inference_mode():
-                logits = model(input_ids=tokens[None]).logits[0, :-1].float()
-            nats += torch.nn.functional.cross_entropy(logits, tokens[1:], reduction="sum").item()
+                logits = model(input_ids=part).logits[:, :-1].float()
+            nats += torch.nn.functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum").item()
     return float(nats / np.log(2) / n_bytes)
 
 

@@ -38,13 +38,47 @@ def weighted_mean(h):
     return weights @ h / weights.sum()
 
 
-POOLINGS = {"mean": mean, "last": last, "first": first, "max": max, "weighted_mean": weighted_mean}
+def norm_mean(h):
+    """(..., T, D) -> (..., D): sum_t |h_t| h_t / sum_t |h_t|: tokens with long states count more. A sentence of zeros stays zero."""
+    norms = np.linalg.norm(h, axis=-1, keepdims=True)
+    return (norms * h).sum(axis=-2) / np.maximum(norms.sum(axis=-2), np.finfo(h.dtype).tiny)
+
+
+def last_4(h):
+    """(..., T, D) -> (..., D): the mean of the last four tokens, of all where there are fewer."""
+    return h[..., -4:, :].mean(axis=-2)
+
+
+def skip_first(h):
+    """(..., T, D) -> (..., D): the mean without the first token, which has seen no context and in many models carries outlying
+    values (massive activations, arXiv 2402.17762). A single token stays."""
+    return h[..., min(1, h.shape[-2] - 1) :, :].mean(axis=-2)
+
+
+def mean_max(h):
+    """(..., T, D) -> (..., 2 D): mean and max side by side (concat pooling, arXiv 1801.06146)."""
+    return np.concatenate([mean(h), max(h)], axis=-1)
+
+
+POOLINGS = {
+    "mean": mean,
+    "last": last,
+    "first": first,
+    "max": max,
+    "weighted_mean": weighted_mean,
+    "norm_mean": norm_mean,
+    "last_4": last_4,
+    "skip_first": skip_first,
+    "mean_max": mean_max,
+}
 
 FROM_STATISTICS = {  # the same from what `dump.keep: pooled` holds: {statistic: (S, D)}, tokens (S,) -> (S, D)
     "mean": lambda s: s["sum"] / s["tokens"][:, None],
     "last": lambda s: s["last"],
     "first": lambda s: s["first"],
     "max": lambda s: s["max"],
+    "skip_first": lambda s: np.where((s["tokens"] > 1)[:, None], s["sum"] - s["first"], s["first"]) / np.maximum(s["tokens"] - 1, 1)[:, None],
+    "mean_max": lambda s: np.concatenate([s["sum"] / s["tokens"][:, None], s["max"]], axis=1),
     "weighted_mean": lambda s: s["position_sum"] / (s["tokens"] * (s["tokens"] + 1) / 2).astype(np.float32)[:, None],
 }
 
@@ -57,16 +91,16 @@ def pooling_of(name):
 
 
 def pool_tokens(batch, name, function):
-    """One layer of a record batch of tokens -> (S, D) float32, a row a sentence. Neighbours of one length are pooled together."""
+    """One layer of a record batch of tokens -> (S, D) float32 (2 D for mean_max), a row a sentence. Neighbours of one length are pooled together."""
     states, (_, starts) = shards.layer(batch, name), shards.sentence_starts(batch)
     lengths = np.diff(starts)
     runs = np.append(np.flatnonzero(np.diff(lengths, prepend=-1)), len(lengths))
-    out = np.empty((len(lengths), states.shape[1]), dtype=np.float32)
+    pooled = []
     for i, j in pairwise(runs):
         for k in range(i, j, CHUNK):
             end = min(k + CHUNK, j)
-            out[k:end] = function(states[starts[k] : starts[end]].reshape(end - k, lengths[i], -1).astype(np.float32))
-    return out
+            pooled.append(function(states[starts[k] : starts[end]].reshape(end - k, lengths[i], -1).astype(np.float32)))
+    return np.concatenate(pooled)
 
 
 def pool_batch(batch, pooling):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.correlation import Correlate, selected
+from pipeline.correlation import Correlate, name_of, selected
 from pipeline.params import at_least
 
 FEW = 30  # components below which a bootstrap interval is marked as worthless
@@ -21,19 +21,14 @@ class Report:
         at_least("report", self, false_positives=0)
 
 
-def label_of(row):
-    """The name of an encoder in tables and pictures: a measure of overlap is named with its measure."""
-    return row["encoder"] if row["pooling"] else f"{row['encoder']} {row['similarity']}"
-
-
 def with_interval(row, name):
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     return "undefined" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
-def markdown_table(header, rows):
-    """Header cells and rows of cells -> lines of a Markdown table; cells are text, numbers right-aligned from the fourth on."""
-    rule = ["---"] * 3 + ["---:"] * (len(header) - 3)
+def markdown_table(header, rows, left=3):
+    """Header cells and rows of cells -> lines of a Markdown table; the first `left` columns are text, the others numbers."""
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
     return ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, rule, *rows)]
 
 
@@ -50,7 +45,7 @@ def results(table, split):
     header = ["encoder", "pooling", "similarity", "layer", "rho", "AUC", "Pearson's r", "rho / ceiling"]
     cells = [
         [
-            label_of(row),
+            name_of(row),
             row["pooling"] or "",
             row["similarity"],
             "" if row["layer"] is None else row["layer"],
@@ -165,7 +160,20 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     if params.false_positives:
         split = [split for split in splits if split not in info["subsets"]][-1]
         lines += [f"## Worst false positives ({split})", "", *false_positives(table, scores, pairs, sentences, split, params.false_positives)]
-    return [*lines, "## Every layer", "", *all_layers(table, splits), ""]
+    return [*lines, "## Every layer", "", *all_layers(table, splits), "", "## Where the states come from", "", *provenance(manifests), ""]
+
+
+def provenance(manifests):
+    """What determined each dump, shortened; data/manifests/MODEL.json has all of it."""
+    rows = []
+    for name, manifest in manifests.items():
+        parts = manifest["parts"]
+        weights = f"seed {parts['weights']['random']}" if "random" in parts["weights"] else f"sha256 {parts['weights']['sha256'][:12]}"
+        types = f"{parts['dtype']}, stored as {parts['store']}"
+        kept = f"{parts['keep']} of {len(parts['layers'])} layers"
+        versions = ", ".join(f"{package} {version}" for package, version in parts["versions"].items())
+        rows.append([name, weights, parts["tokens"]["tokenizer"]["kind"], types, kept, versions, manifest["key"]])
+    return markdown_table(["model", "weights", "tokenizer", "types", "kept", "versions", "key of the dump"], rows, left=7)
 
 
 def why(manifest):
@@ -190,10 +198,7 @@ def layer_curve(table, splits, path):
     curves = deep.select("encoder", "pooling", "similarity").unique(maintain_order=True).rows()
     colours = dict(zip(curves, plt.get_cmap("tab10").colors * (1 + len(curves) // 10)))
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
-        names = [
-            label_of(row) + (f" {row['similarity']}" if row["pooling"] and row["similarity"] != "cosine" else "")
-            for row in flat.filter(split=splits[0]).iter_rows(named=True)
-        ]
+        names = [name_of(row) for row in flat.filter(split=splits[0]).iter_rows(named=True)]
         widths = [3.6, max(0.6, 0.24 * len(names))] * len(splits)
         figure, axes = plt.subplots(1, 2 * len(splits), figsize=(sum(widths) + 1.2, 3.6), sharey=True, width_ratios=widths, layout="constrained", squeeze=False)
         figure.get_layout_engine().set(wspace=0, w_pad=0.02)

@@ -55,7 +55,21 @@ def neg_euclidean(a, b):
     return -np.linalg.norm(a - b, axis=1)
 
 
-SIMILARITIES = {"cosine": cosine, "dot": dot, "neg_euclidean": neg_euclidean}
+def neg_manhattan(a, b):
+    """(P, D), (P, D) -> (P,): -sum_d |a_d - b_d|"""
+    return -np.abs(a - b).sum(axis=1)
+
+
+def rank_cosine(a, b):
+    """(P, D), (P, D) -> (P,): Spearman's correlation of the two vectors over their dimensions (midranks), which a few outlying
+    dimensions do not rule (Zhelezniak et al. 2019, arXiv 1905.07790); 0 where all values of a vector are equal."""
+    from scipy.stats import rankdata
+
+    a, b = (rankdata(one, axis=1) - (one.shape[1] + 1) / 2 for one in (a, b))
+    return cosine(a, b)
+
+
+SIMILARITIES = {"cosine": cosine, "dot": dot, "neg_euclidean": neg_euclidean, "neg_manhattan": neg_manhattan, "rank_cosine": rank_cosine}
 PAIRS_AT_ONCE = 4096  # pairs whose float64 vectors are held at once
 
 

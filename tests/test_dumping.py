@@ -297,7 +297,8 @@ def test_a_pooling_that_needs_tokens_says_what_to_rerun(model, tmp_path, monkeyp
     dumping.dump(model, ids, names, "key", tmp_path / "out", replace(SETTINGS, keep="pooled"), store=tmp_path / "scratch")
     monkeypatch.setitem(pooling.POOLINGS, "median", lambda h: np.median(h, axis=-2))
     with pytest.raises(
-        ValueError, match=r"pooling median needs the state of every token.* mean, last, first, max, weighted_mean: set dump\.keep to tokens and run"
+        ValueError,
+        match=r"pooling median needs the state of every token.* mean, last, first, max, skip_first, mean_max, weighted_mean: set dump\.keep to tokens and run",
     ):
         pooling.pool(tmp_path / "out", "median", tmp_path / "v.parquet", {})
     assert not (tmp_path / "v.parquet").exists()

@@ -42,6 +42,10 @@ BY_HAND = {  # of COUNTING; add a row for a new pooling
     "last": [6, -6],
     "first": [1, -1],
     "max": [6, -1],
+    "norm_mean": [(1 * 1 + 2 * 2 + 3 * 3 + 6 * 6) / 12, -(1 * 1 + 2 * 2 + 3 * 3 + 6 * 6) / 12],
+    "last_4": [3, -3],
+    "skip_first": [11 / 3, -11 / 3],
+    "mean_max": [3, -3, 6, -1],
     "weighted_mean": [(1 * 1 + 2 * 2 + 3 * 3 + 4 * 6) / 10, -(1 * 1 + 2 * 2 + 3 * 3 + 4 * 6) / 10],
 }
 
@@ -53,7 +57,19 @@ def test_poolings_by_hand(name):
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_one_token_is_pooled_to_itself(name):
-    assert np.array_equal(POOLINGS[name](COUNTING[2:3]), COUNTING[2])
+    assert np.array_equal(POOLINGS[name](COUNTING[2:3]), np.tile(COUNTING[2], 2 if name == "mean_max" else 1))
+
+
+def test_last_4_takes_no_earlier_token_and_zeros_have_no_norm():
+    h = np.random.default_rng().standard_normal((9, 3))
+    assert POOLINGS["last_4"](h) == pytest.approx(h[5:].mean(axis=0))
+    assert POOLINGS["norm_mean"](np.zeros((4, 3), dtype=np.float32)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_a_stack_of_sentences_is_pooled_one_by_one(name):
+    h = np.random.default_rng().standard_normal((5, 7, 3)).astype(np.float32)
+    assert POOLINGS[name](h) == pytest.approx(np.stack([POOLINGS[name](one) for one in h]), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", POOLINGS)
@@ -86,7 +102,8 @@ def test_no_token_of_another_sentence_is_pooled(tmp_path, states):
     states[poisoned] = [np.full_like(layer, np.inf) for layer in states[poisoned]]
     write(tmp_path / "states", states)
     for name in POOLINGS:
-        pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {})
+        with np.errstate(invalid="ignore"):  # infinity by infinity, on purpose
+            pooling.pool(tmp_path / "states", name, tmp_path / "v.parquet", {})
         found = vectors.read_layer(tmp_path / "v.parquet", 1)
         assert [i for i in range(17) if not np.isfinite(found[i]).all()] == [poisoned]
 

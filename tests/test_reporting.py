@@ -40,7 +40,9 @@ def study():
     info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}, "shared": {"train": 0, "test": 2}}
 
     def page(gate=GOOD, weights=None, **changes):
-        manifest = {"gate": gate, "parts": {"weights": weights or {"sha256": "x"}}, "sentences": n, "truncated": 3, "tokens": 120}
+        parts = {"weights": weights or {"sha256": "0123456789abcdef"}, "dtype": "float32", "store": "float16", "keep": "tokens", "layers": [0, 1]}
+        parts |= {"tokens": {"tokenizer": {"kind": "bytes"}}, "versions": {"torch": "2.0"}}
+        manifest = {"gate": gate, "parts": parts, "key": "0a1b", "sentences": n, "truncated": 3, "tokens": 120}
         return "\n".join(
             reporting.report(
                 changes.get("table", table),
@@ -119,3 +121,19 @@ def test_too_few_components_and_shared_components_are_said(study):
     assert "2 of them are in components that reach into another split" in page()
     plenty = table.with_columns(pl.lit(30).alias("components"))
     assert "Fewer than" not in page(table=plenty)
+
+
+def test_provenance_of_every_dump(study):
+    page, _ = study
+    assert "| m | sha256 0123456789ab | bytes | float32, stored as float16 | tokens of 2 layers | torch 2.0 | 0a1b |" in page()
+    assert "| m | seed 3 | bytes |" in page(weights={"random": 3})
+
+
+@pytest.mark.parametrize(
+    ("pooling", "similarity", "name"),
+    [("mean", "cosine", "m"), ("mean", "dot", "m dot"), (None, "dice", "m dice"), (None, "cosine", "m cosine")],
+)
+def test_one_name_for_an_encoder_everywhere(pooling, similarity, name):
+    row = {"encoder": "m", "pooling": pooling, "similarity": similarity}
+    assert correlation.name_of(row) == name
+    assert correlation.name_of(row, "-") == name.replace(" ", "-")

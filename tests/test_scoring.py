@@ -1,7 +1,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
+from scipy import stats
+from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances, manhattan_distances
 
 from pipeline import scoring, vectors
 from pipeline.scoring import SIMILARITIES, Score
@@ -10,6 +11,8 @@ ORACLES = {
     "cosine": lambda a, b: np.diag(cosine_similarity(a, b)),
     "dot": lambda a, b: np.diag(a @ b.T),
     "neg_euclidean": lambda a, b: -np.diag(euclidean_distances(a, b)),
+    "neg_manhattan": lambda a, b: -np.diag(manhattan_distances(a, b)),
+    "rank_cosine": lambda a, b: [stats.spearmanr(x, y).statistic for x, y in zip(a, b)],
 }
 
 
@@ -22,7 +25,7 @@ def pairs():
 
 @pytest.mark.parametrize("name", SIMILARITIES)
 def test_similarities_equal_scikit_learn(name):
-    a, b = np.random.default_rng().standard_normal((2, 40, 7))
+    a, b = np.random.default_rng().standard_normal((2, 40, 7)).round(1)  # some ties
     assert SIMILARITIES[name](a, b) == pytest.approx(ORACLES[name](a, b), abs=1e-7)
 
 
