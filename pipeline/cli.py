@@ -11,7 +11,8 @@ In = Annotated[Path, typer.Option(exists=True, help="read")]
 Out = Annotated[Path, typer.Option(help="written")]
 Name = Annotated[str, typer.Option(help="an entry of catalog.yaml")]
 
-EXPECTED = (ValueError, KeyError, FileNotFoundError, ConnectionError, OverflowError)  # what the library raises for bad input
+EXPECTED = (ValueError, KeyError, ConnectionError, OverflowError)  # what the library raises for bad input
+EXPECTED += (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)  # and what paths give
 
 
 def run(main):

@@ -1,4 +1,5 @@
-"""Plain text -> documents to train on, none of which holds a sentence of the evaluation data; and a tokenizer for them."""
+"""Plain text -> documents to train on, without those that hold a sentence of given evaluation data (of SHORTEST words or more,
+word for word, or 13 words in a row of it); and a tokenizer for them."""
 
 import hashlib
 import re

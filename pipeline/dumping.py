@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from tqdm import tqdm
 
 from pipeline import layers, scratch, shards, statistics
+from pipeline.catalog import digest
 from pipeline.files import replacing
 from pipeline.layers import hidden_layers
 from pipeline.params import at_least
 
-CODE_VERSION = 2  # raise it when a change here, in layers.py or in rwkv6.py changes the bytes of a dump
+CODE = ("checkpoints", "dumping", "layers", "models", "rwkv6", "shards", "statistics")  # modules that decide the bytes of a dump
 RECORD_ROWS = 4000  # a record batch is closed at about so many rows
 
 
@@ -114,16 +117,17 @@ def _fill(items, budget, size):
     return groups
 
 
-def key_of(fingerprint, tokens_info, ids, depth, params: Dump):
-    """Contract C6: (key, its parts). The key is the sha256 of everything that determines the bytes of a dump, library
-    versions included; device and threads are not in it."""
-    text = hashlib.sha256()
+def key_of(fingerprint, tokens_info, ids, sentence_ids, depth, params: Dump, kernel=None):
+    """Contract C6: (key, its parts). The key is the sha256 of everything that determines the bytes of a dump: weights, token
+    ids, settings, our code, versions of libraries, and the fused kernel where one is used. Device and threads are not in it."""
+    text = hashlib.sha256(np.asarray(sentence_ids, dtype=np.int64).tobytes())
     for one in ids:
         text.update(np.int32(len(one)).tobytes() + one.astype(np.int32).tobytes())
     settings = asdict(params) | {"layers": layers.numbers(params.layers, depth)}
     del settings["gate_tokens"]
     versions = {package: importlib.metadata.version(package) for package in ("torch", "transformers")}
-    parts = {"weights": fingerprint, "tokens": tokens_info, "ids": text.hexdigest(), "code": CODE_VERSION, "versions": versions} | settings
+    code = digest([Path(__file__).with_name(f"{name}.py") for name in CODE])
+    parts = {"weights": fingerprint, "tokens": tokens_info, "ids": text.hexdigest(), "code": code, "versions": versions, "kernel": kernel} | settings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24], parts
 
 
@@ -156,7 +160,7 @@ class Host:
 
     def _empty(self, field, rows):
         shape = (rows, field.type.list_size) if field.type.num_fields else (rows,)
-        kind = torch.float16 if "halffloat" in str(field.type) else torch.float32
+        kind = torch.float16 if shape[1:] and field.type.value_type == pa.float16() else torch.float32
         return torch.empty(shape, dtype=kind, pin_memory=self.stream is not None)
 
     def next_set(self):
@@ -193,7 +197,7 @@ class Writer:
         finally:
             self.thread.shutdown(cancel_futures=True)
             if self.shard:
-                self.shard.abandon()  # of no effect on one that was finished
+                self.shard.abandon()  # of no effect once it is finished
 
     def wait(self):
         if self.job:
@@ -216,6 +220,7 @@ class Writer:
     def finish(self, take):
         """Have the shard flushed and named; take(its record) is called then."""
         self._hand_over(lambda shard: take(shard.finish()), self.shard)
+        self.shard = None  # what fails from here on is cleared away by `Shard.finish`
 
 
 class Budget:
@@ -246,7 +251,7 @@ class Budget:
 
 def fill(model, ids, record, wanted, keep, params, host, budget, progress):
     """Run the forward passes of one record batch -> (its columns in host memory, a function that waits for them and checks them)."""
-    columns, row, peaks = host.next_set(), 0, []
+    columns, row, peaks, kind = host.next_set(), 0, [], getattr(torch, params.store)
     for one in record:
         length = len(ids[one[0]])
         batch = torch.as_tensor(np.stack([ids[i] for i in one]), dtype=torch.long).to(model.device)
@@ -254,10 +259,11 @@ def fill(model, ids, record, wanted, keep, params, host, budget, progress):
 
         def take(start, states, row=row, rows=rows):
             at = row + start * rows
-            peaks.append(torch.stack([layer.abs().amax() for layer in states]).float())
-            parts = [part for layer in states for part in keep.of(layer, getattr(torch, params.store))]
-            for column, part in zip(columns, parts):
-                host.copy(column[at : at + len(part)], part)
+            peaks.append(torch.stack([torch.linalg.vector_norm(layer, torch.inf) for layer in states]).float())
+            each = iter(columns)
+            for layer in states:
+                for part in keep.of(layer, kind):
+                    host.copy(next(each)[at : at + len(part)], part)
 
         budget.run(model, batch, wanted, take)
         row += len(one) * rows
@@ -293,7 +299,7 @@ def finishing_first():
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         asked.append(signal.Signals(number).name)
-        print(f"\n{asked[0]}: stopping after the shard at hand (once more: at once)", file=sys.stderr)
+        os.write(2, f"\n{asked[0]}: stopping after the shard at hand (once more: at once)\n".encode())  # print may be what it interrupts
 
     earlier = {}
     try:
@@ -308,16 +314,19 @@ def finishing_first():
             signal.signal(number, handler)
 
 
-def dump(model, ids, sentence_ids, key, out, params: Dump, store=scratch.STORE):
+def dump(model, ids, sentence_ids, key, out, params: Dump, store=scratch.STORE, manifest=None):
     """Write the states of all sentences as shards of C3 (or statistics) into the folder `out`; returns what the manifest says of them.
 
     Shards are built in a scratch folder named by the key, outside `out`, and then hard-linked into it: a run that was stopped
-    or killed goes on after the shards it had finished, another key never sees them, and `out` changes only once all are there.
-    Computing runs ahead of writing by one record batch.
+    or killed goes on after the shards it had finished, another key never sees them, and `out` changes only once all are there;
+    the file `manifest`, of an earlier dump, is removed just before. Computing runs ahead of writing by one record batch.
 
     Raises InterruptedError after SIGINT or SIGTERM, ValueError for a full or too small disk and for a dump of the same key at
     the same time, OverflowError for states that are not finite or do not fit `params.store`.
     """
+    if not len(ids):
+        raise ValueError("there are no sentences to dump: the tokenize stage gave none")
+    scratch.writable(out)
     config = model.config.get_text_config()
     wanted, keep = layers.numbers(params.layers, config.num_hidden_layers), KEEPS[params.keep]
     schema = keep.schema(wanted, config.hidden_size, params.store)
@@ -335,7 +344,7 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, store=scratch.STORE):
             f"{len(the_plan)} shards" + (f", {sum(map(bool, records))} of them finished before" if have else ""),
             file=sys.stderr,
         )
-        scratch.check_space(folder, max(0, total - have), out)
+        scratch.check_space(folder, max(0, total - have), out, total)
         most = max(sum(int(rows[one].sum()) for one in record) for shard in the_plan for record in shard)
         host = Host(schema, most, model.device) if not all(records) else None
         budget = Budget(max(params.batch_tokens, int(lengths.max())))
@@ -352,9 +361,11 @@ def dump(model, ids, sentence_ids, key, out, params: Dump, store=scratch.STORE):
                         writer.put(ready, lambda some=some: keep.index(sentence_ids[some], lengths[some]), columns)
                     writer.finish(lambda record, number=number: records.__setitem__(number, record))
                 entries[number] = {"name": path.name, "sentences": len(held), "tokens": int(lengths[held].sum())}
-                if stop() and number + 1 < len(the_plan):
+                if stop():
                     writer.wait()
                     raise InterruptedError(f"stopped by {stop()} after shard {number + 1} of {len(the_plan)}, which {folder} keeps: run again to go on")
+        if manifest:
+            Path(manifest).unlink(missing_ok=True)
         scratch.publish(folder, [path.name for path in paths], out)
     return {
         "layers": wanted,

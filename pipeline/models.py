@@ -1,5 +1,6 @@
 """A catalogue entry -> a transformers model in evaluation mode, and the fingerprint of its weights. No remote code, ever."""
 
+import importlib.metadata
 import pickle
 
 import torch
@@ -9,6 +10,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from pipeline.catalog import Model, digest, local, one_source, reason, snapshot
 from pipeline.checkpoints import check_tensors, checkpoint_files, load_rwkv6
+from pipeline.rwkv6 import fused_kernel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -58,6 +60,18 @@ def device_of(name):
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {name!r} cannot be used here ({reason(error)}): set DRILLCORE_DEVICE to cpu, or to a GPU that torch sees") from error
     return torch.device(name)
+
+
+def kernel_of(model):
+    """Name and version of the fused kernel that the model will use on its device, None where it uses none."""
+    if (
+        model.config.model_type != "rwkv6"
+        or model.device.type != "cuda"
+        or model.dtype not in (torch.bfloat16, torch.float16)
+        or not fused_kernel(model.device)
+    ):
+        return None
+    return f"flash-linear-attention {importlib.metadata.version('flash-linear-attention')}"
 
 
 def random_model(entry, name, dtype):

@@ -1,5 +1,6 @@
 """Token states, or statistics of them -> sentence vectors: the poolings."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 from pipeline import shards, statistics, vectors
 from pipeline.files import replacing
 
-ROW_GROUP = 1024  # sentences that are held in memory at once
+ROW_GROUP = 1024  # vectors are written when so many sentences have been pooled
 CHUNK = 32  # sentences that are converted to float32 at once: what fits a cache is several times faster
 
 
@@ -27,7 +28,7 @@ def first(h):
     return h[..., 0, :]
 
 
-def max(h):
+def maximum(h):
     """(..., T, D) -> (..., D): the largest value of each dimension."""
     return h.max(axis=-2)
 
@@ -57,14 +58,14 @@ def skip_first(h):
 
 def mean_max(h):
     """(..., T, D) -> (..., 2 D): mean and max side by side (concat pooling, arXiv 1801.06146)."""
-    return np.concatenate([mean(h), max(h)], axis=-1)
+    return np.concatenate([mean(h), maximum(h)], axis=-1)
 
 
 POOLINGS = {
     "mean": mean,
     "last": last,
     "first": first,
-    "max": max,
+    "max": maximum,
     "weighted_mean": weighted_mean,
     "norm_mean": norm_mean,
     "last_4": last_4,
@@ -72,14 +73,19 @@ POOLINGS = {
     "mean_max": mean_max,
 }
 
-FROM_STATISTICS = {  # the same from what `dump.keep: pooled` holds: {statistic: (S, D)}, tokens (S,) -> (S, D)
-    "mean": lambda s: s["sum"] / s["tokens"][:, None],
-    "last": lambda s: s["last"],
-    "first": lambda s: s["first"],
-    "max": lambda s: s["max"],
-    "skip_first": lambda s: np.where((s["tokens"] > 1)[:, None], s["sum"] - s["first"], s["first"]) / np.maximum(s["tokens"] - 1, 1)[:, None],
-    "mean_max": lambda s: np.concatenate([s["sum"] / s["tokens"][:, None], s["max"]], axis=1),
-    "weighted_mean": lambda s: s["position_sum"] / (s["tokens"] * (s["tokens"] + 1) / 2).astype(np.float32)[:, None],
+
+def _mean_of(s, n):
+    return (s("first") + s("rest_sum")) / n[:, None]
+
+
+FROM_STATISTICS = {  # the same from what `dump.keep: pooled` holds: (a function name -> (S, D), tokens (S,) as float32) -> (S, D)
+    "mean": _mean_of,
+    "last": lambda s, n: s("last"),
+    "first": lambda s, n: s("first"),
+    "max": lambda s, n: s("max"),
+    "weighted_mean": lambda s, n: s("position_sum") / (n * (n + 1) / 2)[:, None],
+    "skip_first": lambda s, n: np.where(n[:, None] > 1, s("rest_sum"), s("first")) / np.maximum(n - 1, 1)[:, None],
+    "mean_max": lambda s, n: np.concatenate([_mean_of(s, n), s("max")], axis=1),
 }
 
 
@@ -115,11 +121,12 @@ def pool_batch(batch, pooling):
             "set dump.keep to tokens and run the dump again"
         )
     names = dict.fromkeys(f"layer_{name.split('_')[1]}" for name in batch.schema.names[2:])
-    return batch["sentence_id"].to_numpy(), {shards.layer_number(name): FROM_STATISTICS[pooling](statistics.read(batch, name)) for name in names}
+    function, tokens = FROM_STATISTICS[pooling], batch["tokens"].to_numpy().astype(np.float32)
+    return batch["sentence_id"].to_numpy(), {shards.layer_number(name): function(partial(statistics.read, batch, name), tokens) for name in names}
 
 
 def pool(folder, pooling, out, info):
-    """A folder of shards -> one Parquet file of vectors. Record batch by record batch, one layer at a time, in bounded memory.
+    """A folder of shards -> one Parquet file of vectors, record batch by record batch, in bounded memory.
 
     `info` (encoder, pooling) goes into the file's metadata. Rows are in the order of the dump, shortest sentence first.
     Raises ValueError for a pooling that POOLINGS does not have, or that needs tokens where only statistics were kept, and

@@ -1,6 +1,8 @@
 """Training a small RWKV-6 from scratch on documents: packing, schedule, checkpoints, held-out bits per byte."""
 
+import hashlib
 import math
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from pipeline.catalog import digest
 from pipeline.files import replacing
 from pipeline.params import at_least
 from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
@@ -140,16 +143,20 @@ def held_out_bits(model, ids, n_bytes, budget=None):
 def train(stream, held, settings: Pretrain, vocabulary, end, checkpoint, device="cpu", log=print):
     """-> (model, history). `held`: (ids, bytes) of the held-out documents; `checkpoint`: a file to write and to resume from.
 
-    history: one row a step, {step, tokens, loss, seconds}, and held_out (bits per byte) where it was looked at.
-    Stopped and started again with the same settings on the same device it gives the same losses as in one go.
+    history: one row a step, {step, tokens, loss, seconds}, and held_out (bits per byte) where it was looked at. The weights are
+    rounded to float16 at the end, before the last look. Stopped and started again with the same settings on the same device
+    it gives the same losses as in one go.
     """
     model = new_model(settings, vocabulary, end).to(device).train()
     optimizer, history, checkpoint = optimizer_of(model, settings), [], Path(checkpoint)
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        history = saved["history"]
+        try:
+            saved = torch.load(checkpoint, weights_only=True, map_location=device)
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            history = saved["history"]
+        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{checkpoint} is not a whole checkpoint of this model: remove it, and training starts anew") from error
         log(f"resumed after step {len(history)} of {settings.steps} from {checkpoint}")
     began, first, batch_size = time.monotonic(), len(history), settings.batch * settings.context
     before = history[-1]["seconds"] if history else 0.0
@@ -171,9 +178,17 @@ def train(stream, held, settings: Pretrain, vocabulary, end, checkpoint, device=
             log(f"step {step + 1}: {history[-1]['held_out']:.4f} bits per byte on held-out text")
             with replacing(checkpoint) as part:
                 torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, part)
+    model.half().float()  # as it is saved
     history[-1]["held_out"] = held_out_bits(model, *held)
     log(f"step {settings.steps}: {history[-1]['held_out']:.4f} bits per byte on all held-out text")
     return model.eval(), pl.DataFrame(history, schema_overrides={"held_out": pl.Float64})
+
+
+def key_of(stream, settings, vocabulary, end, device):
+    """What a checkpoint belongs to: text, settings, our code, the version of torch, and the kind of device."""
+    code = digest([Path(__file__), Path(__file__).with_name("rwkv6.py")])
+    parts = repr((settings, vocabulary, end, code, torch.__version__, torch.device(device).type))
+    return hashlib.sha256(stream.tobytes() + parts.encode()).hexdigest()[:16]
 
 
 def loss_curve(history, bits_per_nat, bars, path):

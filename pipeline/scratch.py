@@ -1,7 +1,7 @@
 """Where dumps are built: a folder for each key (contract C6) under .drillcore/dumps, in which a finished shard is never lost.
 
-A shard is written under a temporary name, flushed, and given its name only after a record of its length and sha256 lies beside
-it, so a shard with its name was finished; whether it still is what was written is checked before it is used again.
+A shard is written under a temporary name, flushed to the disk, and given its name only after a record of its length and sha256
+lies beside it, so a shard with its name was finished; whether it still is what was written is checked before it is used again.
 """
 
 import errno
@@ -29,9 +29,11 @@ def locked(folder):
     with (folder / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (folder / "lock").exists() or os.fstat(lock.fileno()).st_ino != (folder / "lock").stat().st_ino:
+                raise BlockingIOError  # cleared between opening and locking: this is the lock of a folder that is gone
         except BlockingIOError:
             lock.seek(0)
-            raise ValueError(f"process {lock.read().strip()} is writing this very dump ({folder}): wait for it, or stop it") from None
+            raise ValueError(f"process {lock.read().strip()} is writing or clearing this very dump ({folder}): wait for it, or stop it") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -66,21 +68,27 @@ class Shard:
         self.writer = pa.ipc.new_file(self.hashing, schema)
 
     def finish(self):
-        """Flush to the disk, write the record, take the name -> the record {bytes, sha256}."""
-        self.writer.close()
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        record = {"bytes": self.hashing.bytes, "sha256": self.hashing.sha256.hexdigest()}
-        with replacing(_record(self.path)) as part:
-            part.write_text(json.dumps(record))
-        self.part.rename(self.path)
+        """Flush to the disk, write the record, take the name -> the record {bytes, sha256}. What fails leaves nothing."""
+        try:
+            self.writer.close()
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            record = {"bytes": self.hashing.bytes, "sha256": self.hashing.sha256.hexdigest()}
+            with replacing(_record(self.path)) as part:
+                part.write_text(json.dumps(record))
+            self.part.rename(self.path)
+        except BaseException:
+            self.abandon()
+            raise
         return record
 
     def abandon(self):
         """Remove what is there of a shard that was not finished."""
-        self.file.close()
-        self.part.unlink(missing_ok=True)
+        try:
+            self.file.close()  # flushes, which a full disk refuses
+        finally:
+            self.part.unlink(missing_ok=True)
 
 
 def _record(path):
@@ -122,20 +130,28 @@ def full_disk_explained(folder):
         ) from error
 
 
-def check_space(folder, needed, out):
-    """Raise ValueError when the disk has less than the needed bytes and 5 % more. Twice that where `out` is on another disk."""
-    free = shutil.disk_usage(folder).free
+def writable(out):
+    """The nearest folder at or above `out` that exists. Raises NotADirectoryError or PermissionError when `out` cannot be made there."""
     parent = next(p for p in [Path(out).absolute(), *Path(out).absolute().parents] if p.exists())
-    needed = 1.05 * needed
+    if not parent.is_dir():
+        raise NotADirectoryError(f"{out} cannot be a folder: {parent} is a file")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{out} cannot be written: {parent} does not allow it")
+    return parent
+
+
+def check_space(folder, needed, out, total):
+    """Raise ValueError when the disk of `folder` has less than the bytes still needed and 5 % more, or the disk of `out`, where
+    it is another, less than the total."""
+    free, needed, total = shutil.disk_usage(folder).free, 1.05 * needed, 1.05 * total
     if needed > free:
         raise ValueError(
             f"the dump needs {needed / 1e9:.2f} GB more, with 5 % to spare, and the disk of {folder} has {free / 1e9:.2f} GB: free some space, "
             "keep fewer layers (dump.layers: a list, or every n-th), or keep statistics instead of tokens (dump.keep: pooled)"
         )
-    if parent.stat().st_dev != Path(folder).stat().st_dev and needed > shutil.disk_usage(parent).free:
-        raise ValueError(
-            f"{parent} lies on another disk than {folder}, so shards are copied, and it has not the {needed / 1e9:.2f} GB for them: free some space"
-        )
+    parent = writable(out)
+    if parent.stat().st_dev != Path(folder).stat().st_dev and total > shutil.disk_usage(parent).free:
+        raise ValueError(f"{out} lies on another disk than {folder}, so shards are copied, and it has not the {total / 1e9:.2f} GB for them: free some space")
 
 
 def publish(folder, names, out):
@@ -147,13 +163,16 @@ def publish(folder, names, out):
     for name in names:
         try:
             os.link(folder / name, out / name)
-        except OSError:
-            shutil.copyfile(folder / name, out / name)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            with full_disk_explained(out), replacing(out / name) as part:
+                shutil.copyfile(folder / name, part)
 
 
 def contents(store=STORE):
-    """Every key in the store, oldest first -> [{key, shards, bytes, shared, unfinished, used}]; `shared` are bytes that another name
-    still holds, which clearing would not free."""
+    """Every key in the store, oldest first -> [{key, shards, bytes, shared, used}]; `shared` are bytes that another name still
+    holds, which clearing would not free."""
     rows = []
     for folder in sorted(Path(store).glob("*/"), key=lambda folder: folder.stat().st_mtime):
         files = [file.stat() for file in folder.iterdir() if file.suffix in (".arrow", ".part")]

@@ -33,8 +33,8 @@ def main(
     reading = gate.gate_of(network, ids, texts, truncated, settings.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)
     depth = network.config.get_text_config().num_hidden_layers
-    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, depth, settings)
-    written = dumping.dump(network, ids, sentence_ids, key, out, settings)
+    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, sentence_ids, depth, settings, models.kernel_of(network))
+    written = dumping.dump(network, ids, sentence_ids, key, out, settings, manifest=manifest)
     dumping.write_manifest(manifest, {"model": model, "key": key, "parts": parts, "gate": reading, "truncated": int(truncated.sum()), **written})
 
 

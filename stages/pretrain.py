@@ -1,6 +1,5 @@
 """Documents and their tokenizer -> a small RWKV-6, its losses and what they say (data/demo/dvc.yaml)."""
 
-import hashlib
 import json
 import math
 import shutil
@@ -39,18 +38,19 @@ def main(
     stream = pretraining.pack(ids[False], words.convert_tokens_to_ids(corpus.END), settings.seed)
     print(f"{len(stream)} tokens of text, {settings.steps} steps")
     held = ids[True], [len(text.encode()) for text in parts[True]]
-    key = hashlib.sha256(stream.tobytes() + repr(settings).encode()).hexdigest()[:16]
-    checkpoint = Path(".drillcore/pretrain") / f"{key}.pt"
-    model, history = pretraining.train(stream, held, settings, len(words), words.eos_token_id, checkpoint, models.device_of(device))
+    where, what = models.device_of(device), (len(words), words.eos_token_id)
+    checkpoint = Path(".drillcore/pretrain") / f"{pretraining.key_of(stream, settings, *what, where)}.pt"
+    model, history = pretraining.train(stream, held, settings, *what, checkpoint, where)
     shutil.rmtree(out, ignore_errors=True)
     model.half().save_pretrained(out)
     words.save_pretrained(out)
     with replacing(losses) as part:
-        history.write_csv(part)
+        history.drop("seconds").write_csv(part)
     ngrams = {f"{n}-gram model of bytes": bits for n, bits in json.loads(info.read_text())["held_out_bits_per_byte"].items() if n in ("1", "5")}
     bits_per_nat = len(stream) / sum(len(text.encode()) for text in parts[False]) / math.log(2)
     with replacing(curve) as part:
         pretraining.loss_curve(history, bits_per_nat, ngrams, part)
+    checkpoint.unlink(missing_ok=True)  # of no use any more
 
 
 if __name__ == "__main__":

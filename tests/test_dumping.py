@@ -104,6 +104,7 @@ def key(**changes):
         "fingerprint": {"sha256": "w"},
         "tokens_info": {"tokenizer": {"kind": "bytes"}, "bos": None},
         "ids": ids,
+        "sentence_ids": [0, 1],
         "depth": 2,
         "params": SETTINGS,
     } | changes
@@ -123,6 +124,8 @@ def key(**changes):
         {"params": replace(SETTINGS, layers=2)},
         {"params": replace(SETTINGS, keep="pooled")},
         {"depth": 3},
+        {"sentence_ids": [1, 0]},
+        {"kernel": "flash-linear-attention 0.3"},
     ],
 )
 def test_key_changes_with_everything_that_changes_bytes(changes):
@@ -141,10 +144,30 @@ def test_key_ignores_what_changes_no_bytes(monkeypatch):
         torch.set_num_threads(torch_threads)
 
 
-def test_key_changes_with_the_code_version(monkeypatch):
+def test_key_changes_with_the_code_that_makes_the_bytes(monkeypatch):
     expected = key()
-    monkeypatch.setattr(dumping, "CODE_VERSION", dumping.CODE_VERSION + 1)
+    monkeypatch.setattr(dumping, "CODE", (*dumping.CODE, "pooling"))
     assert key() != expected
+
+
+def test_a_first_token_of_huge_values_does_not_blur_the_others():
+    """Massive activations: 6e4 at the first token, 1e-2 at the others; float32 cannot hold their sum."""
+    states = torch.full((1, 5, 4), 0.01)
+    states[:, 0] = 6e4
+    found = dict(zip(statistics.STATISTICS, statistics.of(states, torch.float32)))
+    vector = pooling.FROM_STATISTICS["skip_first"](lambda name: found[name].numpy(), np.array([5], dtype=np.float32))
+    np.testing.assert_allclose(vector, 0.01, rtol=1e-6)
+
+
+def test_no_sentences_and_unusable_folders_are_said_before_anything_is_computed(model, tmp_path, monkeypatch):
+    ids, names = sentences(5)
+    with pytest.raises(ValueError, match="there are no sentences to dump"):
+        dumping.dump(model, [], np.array([]), "key", tmp_path / "out", SETTINGS, store=tmp_path / "scratch")
+    monkeypatch.setattr(dumping, "hidden_layers", None)
+    (tmp_path / "file").write_text("")
+    for out in ("file", "file/below"):
+        with pytest.raises(NotADirectoryError, match=r"cannot be a folder: .*file is a file"):
+            dumping.dump(model, ids, names, "key", tmp_path / out, SETTINGS, store=tmp_path / "scratch")
 
 
 def test_finished_shards_are_reused_and_damaged_ones_redone(model, tmp_path, monkeypatch):
@@ -274,12 +297,12 @@ def test_statistics_by_the_definition(model, tmp_path):
     seen = {}
     for batch in shards.record_batches(tmp_path / "out"):
         for row, name in enumerate(batch["sentence_id"].to_pylist()):
-            seen[name] = {key: value[row] for key, value in statistics.read(batch, "layer_01").items()}
+            seen[name] = {key: statistics.read(batch, "layer_01", key)[row] for key in statistics.STATISTICS} | {"tokens": batch["tokens"][row].as_py()}
     assert seen.keys() == set(names)
     for one, name in zip(ids, names):
         exact = hidden_layers(model, torch.as_tensor(one, dtype=torch.long)[None])[1][0].double().numpy()
         expected = {
-            "sum": exact.sum(0),
+            "rest_sum": exact[1:].sum(0),
             "position_sum": (exact * np.arange(1, len(exact) + 1)[:, None]).sum(0),
             "first": exact[0],
             "last": exact[-1],
@@ -298,7 +321,7 @@ def test_a_pooling_that_needs_tokens_says_what_to_rerun(model, tmp_path, monkeyp
     monkeypatch.setitem(pooling.POOLINGS, "median", lambda h: np.median(h, axis=-2))
     with pytest.raises(
         ValueError,
-        match=r"pooling median needs the state of every token.* mean, last, first, max, skip_first, mean_max, weighted_mean: set dump\.keep to tokens and run",
+        match=r"pooling median needs the state of every token.* mean, last, first, max, weighted_mean, skip_first, mean_max: set dump\.keep to tokens and run",
     ):
         pooling.pool(tmp_path / "out", "median", tmp_path / "v.parquet", {})
     assert not (tmp_path / "v.parquet").exists()

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline import gate, models
+from pipeline import gate, models, pretraining
 from pipeline.catalog import Model
 from pipeline.pretraining import Pretrain, batch_of, held_out_bits, loss_of, new_model, optimizer_of, pack, rate_at, train
 
@@ -45,6 +45,21 @@ def test_the_same_seed_gives_the_same_first_50_losses_and_another_seed_does_not(
     assert first[:50] != other[:50]
     assert abs(first[0] - math.log(16)) < 1e-5  # the head starts at zero: all tokens alike
     assert np.mean(first[-5:]) < 0.7 * first[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not whole", None])
+def test_a_broken_checkpoint_is_named(stream, tmp_path, damage):
+    torch.save({"model": {}}, tmp_path / "a.pt") if damage is None else (tmp_path / "a.pt").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"a\.pt is not a whole checkpoint of this model: remove it"):
+        run(stream, tmp_path)
+
+
+def test_a_checkpoint_belongs_to_text_settings_and_device(stream):
+    keys = {pretraining.key_of(s, t, v, e, d) for s, t, v, e, d in [(stream, TOY, 16, 0, "cpu")] * 2}
+    assert len(keys) == 1
+    others = [(stream[:-1], TOY, 16, 0, "cpu"), (stream, dataclasses.replace(TOY, seed=9), 16, 0, "cpu"), (stream, TOY, 17, 0, "cpu")]
+    keys |= {pretraining.key_of(*other) for other in [*others, (stream, TOY, 16, 1, "cpu"), (stream, TOY, 16, 0, "cuda")]}
+    assert len(keys) == 6
 
 
 class Stopped(Exception):
@@ -169,4 +184,6 @@ def test_the_stages_make_a_model_that_the_pipeline_loads(tmp_path):
     assert sum(f.stat().st_size for f in weights) < 2.1 * sum(p.numel() for p in model.parameters()) + 20000  # float16
     losses = pl.read_csv(build / "losses.csv")
     assert losses["loss"][-1] < losses["loss"][0]
+    assert losses.columns == ["step", "tokens", "loss", "held_out"]
+    assert not list((tmp_path / ".drillcore").rglob("*.pt")), "a checkpoint of a finished run would be resumed by the next"
     assert (build / "losses.png").read_bytes()[:4] == b"\x89PNG"

@@ -164,6 +164,42 @@ def test_a_full_disk_is_said_and_leaves_what_was_finished(model, tmp_path, monke
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
 
 
+def test_a_failed_flush_of_a_finished_shard_leaves_no_part(model, tmp_path, monkeypatch):
+    """The second shard's flush fails while the third is being computed."""
+    honest, calls = os.fsync, []
+
+    def fsync(number):
+        calls.append(number)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "no space left")
+        honest(number)
+
+    monkeypatch.setattr(scratch.os, "fsync", fsync)
+    with pytest.raises(ValueError, match="is full"):
+        run(model, sentences(900), tmp_path)
+    assert len(list((tmp_path / "store/key").glob("*.arrow"))) == 1
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_earlier_manifest_is_gone_before_its_shards_are(model, tmp_path, monkeypatch):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text("{}")
+    seen = []
+    monkeypatch.setattr(scratch, "publish", lambda *args: seen.append(manifest.exists()))
+    dumping.dump(model, *sentences(20), "key", tmp_path / "out", SETTINGS, store=tmp_path / "store", manifest=manifest)
+    assert seen == [False]
+
+
+def test_another_disk_is_copied_to_and_needs_room_for_all(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch.os, "link", lambda *args: (_ for _ in ()).throw(OSError(errno.EXDEV, "cross-device link")))
+    facts = run(model, sentences(60), tmp_path)
+    assert (tmp_path / "out/shard-00000.arrow").stat().st_nlink == 1
+    assert (tmp_path / "out/shard-00000.arrow").stat().st_size == facts["shards"][0]["bytes"]
+    monkeypatch.setattr(scratch.os, "link", lambda *args: (_ for _ in ()).throw(OSError(errno.EACCES, "not allowed")))
+    with pytest.raises(OSError, match="not allowed"):
+        run(model, sentences(60), tmp_path / "other")
+
+
 def test_another_error_of_the_system_is_not_called_a_full_disk(model, tmp_path, monkeypatch):
     def write(self, data):
         raise OSError(errno.EIO, "input/output error")
@@ -192,7 +228,7 @@ def test_too_little_disk_is_refused_before_anything_is_written(model, tmp_path, 
 
 def test_a_second_dump_of_the_same_key_is_refused_while_the_first_runs(model, tmp_path):
     given = sentences(30)
-    with scratch.locked(tmp_path / "store/key"), pytest.raises(ValueError, match=rf"process {os.getpid()} is writing this very dump"):
+    with scratch.locked(tmp_path / "store/key"), pytest.raises(ValueError, match=rf"process {os.getpid()} is writing or clearing this very dump"):
         run(model, given, tmp_path)
     assert not (tmp_path / "out").exists()
     run(model, given, tmp_path)  # the lock went with its holder
