@@ -26,6 +26,8 @@ class Correlate:
     """coverage of the intervals"""
     seed: int
     """seed of the resamples"""
+    reference: str | None = None
+    """the encoder that all others are compared with, by its name in the report, such as `overlap dice`; null compares none"""
 
     def __post_init__(self):
         if self.resamples < 100:
@@ -61,6 +63,7 @@ def is_binary(labels):
 STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
 
 TYPES = {"encoder": pl.String, "pooling": pl.String, "layer": pl.Int32, "similarity": pl.String, "split": pl.String, "positives": pl.Float64}
+TYPES |= dict.fromkeys(("difference", "difference_low", "difference_high", "difference_p"), pl.Float64)  # `inference.compare` adds them
 TYPES |= {f"{name}{end}": pl.Float64 for name in STATISTICS for end in ("", "_low", "_high")}  # also where all are null
 
 

@@ -7,11 +7,14 @@ which a value is undefined is left out. How much components can say depends on (
 their number: where that is about 20, tests at .05 reject a true null in .06 (equal sizes) to .09 (one component of a fifth of the pairs).
 """
 
+import zlib
+
 import numpy as np
+import polars as pl
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
-from pipeline.correlation import CELLS, interval, is_binary, spearman, weighted_midranks
+from pipeline.correlation import CELLS, Correlate, bootstrap, groups, interval, is_binary, name_of, selected, spearman, weighted_midranks
 
 ROUNDING = 1e-12  # statistics of order 1 that are closer than this are equal: the same ranks, summed in another order
 
@@ -276,3 +279,32 @@ def auc_from_rho(rho, positives, negatives):
 def _slope(positives, negatives):
     """Rho per AUC."""
     return np.sqrt(12 * positives * negatives / ((positives + negatives) ** 2 - 1))
+
+
+def compare(table, scores, pairs, subsets, params: Correlate):
+    """Every encoder at its selected layer against `params.reference`: the table of `correlation.correlate` with the columns
+    difference (of rho), difference_low, difference_high and difference_p, null in all other rows, and everywhere without a reference.
+
+    Paired over the same resamples of components as the table's intervals; p-values are Holm's over the encoders of a split.
+    Raises ValueError when there is no such encoder.
+    """
+    keys, columns = ["encoder", "pooling", "layer", "similarity"], ["difference", "difference_low", "difference_high", "difference_p"]
+    if params.reference is None:
+        return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in columns)
+    chosen = selected(table)[0].unique(keys, maintain_order=True).select(keys)
+    names = [name_of(row) for row in chosen.iter_rows(named=True)]
+    if names.count(params.reference) != 1:
+        raise ValueError(f"correlate.reference is {params.reference!r}, expected one of {', '.join(names)}, or null to compare none")
+    at, others = names.index(params.reference), [i for i, name in enumerate(names) if name != params.reference]
+    by_key = scores.sort("pair_id", maintain_order=True).partition_by(keys, as_dict=True)
+    matrix, pairs = np.stack([by_key[key]["score"].to_numpy() for key in chosen.iter_rows()]), pairs.sort("pair_id")
+    found = []
+    for split, rows in groups(pairs, subsets).items():
+        labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
+        part = matrix[:, rows]
+        resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])["spearman"]
+        rho = np.array([spearman(one, labels) for one in part], dtype=np.float64)
+        apart, low, high, p = difference(rho[others], rho[[at]], resampled[others], resampled[[at]], params.confidence)
+        values = [pl.Series(name, one, nan_to_null=True) for name, one in zip(columns, (apart, low, high, holm(p)))]
+        found.append(chosen[others].with_columns(pl.lit(split).alias("split"), *values))
+    return table.join(pl.concat(found), on=[*keys, "split"], how="left", nulls_equal=True, maintain_order="left")

@@ -26,6 +26,12 @@ def with_interval(row, name):
     return "undefined" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
+def difference(row):
+    if row["difference"] is None:
+        return ""
+    return f"{row['difference']:+.4f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+
+
 def markdown_table(header, rows, left=3):
     """Header cells and rows of cells -> lines of a Markdown table; the first `left` columns are text, the others numbers."""
     rule = ["---"] * left + ["---:"] * (len(header) - left)
@@ -39,10 +45,11 @@ def reported_splits(table, subsets):
     return others if set(others) - set(subsets) else splits
 
 
-def results(table, split):
-    """The table of one split, best first: each encoder at its selected layer."""
+def results(table, split, reference=None):
+    """The table of one split, best first: each encoder at its selected layer, and its difference from the reference."""
     rows = selected(table)[0].filter(pl.col("split") == split).sort("spearman", descending=True, nulls_last=True)
     header = ["encoder", "pooling", "similarity", "layer", "rho", "AUC", "Pearson's r", "rho / ceiling"]
+    header += [f"rho less that of {reference}", "p"] * bool(reference)
     cells = [
         [
             name_of(row),
@@ -53,6 +60,7 @@ def results(table, split):
             with_interval(row, "auc") if row["positives"] is not None else "",
             "undefined" if row["pearson"] is None else f"{row['pearson']:.4f}",
             "" if row["spearman"] is None else f"{row['spearman_of_ceiling']:.3f}",
+            *[difference(row), "" if row["difference_p"] is None else f"{row['difference_p']:.2g}"] * bool(reference),
         ]
         for row in rows.iter_rows(named=True)
     ]
@@ -140,13 +148,15 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     lines += [
         f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a "
         f"bootstrap over components of pairs that share sentences ({correlate.resamples:,} resamples). "
-        f"The layer of each model is the one with the largest rho on {selected(table)[1]}.",
+        f"The layer of each model is the one with the largest rho on {selected(table)[1]}."
+        + f" Differences from {correlate.reference} are paired over the same resamples; p is Holm's over the encoders of a split."
+        * bool(correlate.reference),
         "",
         "![rho by layer](layers.png)",
         "",
     ]
     for split in splits:
-        lines += [f"## {split}", "", facts(table, split, info), "", *results(table, split), ""]
+        lines += [f"## {split}", "", facts(table, split, info), "", *results(table, split, correlate.reference), ""]
     lines += ["## Does each model read the text?", "", *gate_table(manifests), ""]
     lines += [
         "Bits per byte of UTF-8 on a sample of the sentences, the first token of each charged log2(vocabulary) bits. A model that is no better than the "

@@ -1,10 +1,10 @@
-"""Scores -> correlations with the labels, with intervals."""
+"""Scores -> correlations with the labels, with intervals, and the difference of each encoder from one of them."""
 
 import json
 
 import polars as pl
 
-from pipeline import cli, correlation, params
+from pipeline import cli, correlation, inference, params
 from pipeline.cli import In, Out
 from pipeline.files import replacing
 
@@ -13,7 +13,8 @@ def main(pairs: In, info: In, scores: In, table: Out, metrics: Out):
     """Correlate SCORES with the labels of PAIRS; write TABLE (CSV) and METRICS (JSON)."""
     settings = params.section("correlate", correlation.Correlate)
     about = json.loads(info.read_text())
-    found = correlation.correlate(pl.read_parquet(scores), pl.read_parquet(pairs), about["subsets"], settings)
+    given = pl.read_parquet(scores), pl.read_parquet(pairs), about["subsets"], settings
+    found = inference.compare(correlation.correlate(*given), *given)
     with replacing(table) as part:
         found.write_csv(part)
     with replacing(metrics) as part:

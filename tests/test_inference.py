@@ -1,6 +1,7 @@
 """Inference against SciPy, scikit-learn, closed forms and slow definitions; the last test simulates clustered data (pytest -m slow)."""
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 from sklearn import metrics
@@ -456,3 +457,57 @@ def test_where_one_component_holds_a_fifth_of_the_pairs_bca_and_the_paired_test_
     print(percentile, accelerated, np.mean(rejected))
     assert accelerated < 0.9 < percentile
     assert np.mean(rejected) > 0.06
+
+
+def study():
+    """Scores of two encoders with layers, one without, on two splits, in the form of the score stage."""
+    rng = np.random.default_rng()
+    n = 80
+    labels, component = rng.integers(0, 2, n) * 1.0, rng.integers(0, 30, n)
+    pairs = pl.DataFrame({"pair_id": range(n), "split": ["train"] * 40 + ["test"] * 40, "label": labels, "component": component})
+    rows = [("a", "mean", 0, "cosine"), ("a", "mean", 1, "cosine"), ("b", "mean", 0, "cosine"), ("overlap", None, None, "dice")]
+    return pairs, pl.concat(
+        pairs.select("pair_id", "split", "label").with_columns(
+            pl.lit(encoder).alias("encoder"),
+            pl.lit(pooling, pl.String).alias("pooling"),
+            pl.lit(layer, pl.Int32).alias("layer"),
+            pl.lit(similarity).alias("similarity"),
+            pl.Series("score", rng.standard_normal(n) + pairs["label"].to_numpy()),
+        )
+        for encoder, pooling, layer, similarity in rows
+    )
+
+
+def test_comparisons_are_paired_differences_of_the_selected_rows():
+    pairs, scores = study()
+    settings = correlation.Correlate(resamples=300, confidence=0.9, seed=1, reference="overlap dice")
+    plain = correlation.correlate(scores, pairs, {}, settings)
+    table = inference.compare(plain, scores, pairs, {}, settings)
+    assert table.drop("difference", "difference_low", "difference_high", "difference_p").equals(plain)
+    compared = table.filter(pl.col("difference").is_not_null())
+    chosen = correlation.selected(plain)[0].filter(pl.col("encoder") != "overlap")
+    assert compared.select("encoder", "layer", "split").rows() == chosen.select("encoder", "layer", "split").rows()
+    reference = {split: rho for split, rho in plain.filter(encoder="overlap").select("split", "spearman").rows()}
+    for row in compared.iter_rows(named=True):
+        assert row["difference"] == pytest.approx(row["spearman"] - reference[row["split"]])
+        assert row["difference_low"] < row["difference"] < row["difference_high"]
+        assert 0 < row["difference_p"] <= 1
+
+
+def test_an_encoder_does_not_differ_from_its_copy():
+    pairs, scores = study()
+    copy = scores.filter(pl.col("encoder") == "overlap").with_columns(encoder=pl.lit("copy"))
+    settings = correlation.Correlate(resamples=200, confidence=0.9, seed=1, reference="overlap dice")
+    both = pl.concat([scores, copy])
+    row = inference.compare(correlation.correlate(both, pairs, {}, settings), both, pairs, {}, settings).filter(encoder="copy", split="test").row(0, named=True)
+    assert (row["difference"], row["difference_low"], row["difference_high"], row["difference_p"]) == (0, 0, 0, 1)
+
+
+def test_without_a_reference_nothing_is_compared_and_a_wrong_one_is_named():
+    pairs, scores = study()
+    settings = correlation.Correlate(resamples=200, confidence=0.9, seed=1)
+    plain = correlation.correlate(scores, pairs, {}, settings)
+    assert inference.compare(plain, scores, pairs, {}, settings)["difference"].is_null().all()
+    wrong = correlation.Correlate(resamples=200, confidence=0.9, seed=1, reference="dice")
+    with pytest.raises(ValueError, match=r"correlate\.reference is 'dice', expected one of a, b, overlap dice, or null"):
+        inference.compare(plain, scores, pairs, {}, wrong)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline import correlation, reporting
+from pipeline import correlation, inference, reporting
 from pipeline.correlation import Correlate
 from pipeline.reporting import Report
 
@@ -35,8 +35,9 @@ def study():
         )
         for key, values in series.items()
     )
-    settings = Correlate(resamples=200, confidence=0.95, seed=0)
-    table = correlation.correlate(scores, pairs, {"test-4": ["test", 4]}, settings)
+    settings = Correlate(resamples=200, confidence=0.95, seed=0, reference="overlap dice")
+    given = scores, pairs, {"test-4": ["test", 4]}, settings
+    table = inference.compare(correlation.correlate(*given), *given)
     info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}, "shared": {"train": 0, "test": 2}}
 
     def page(gate=GOOD, weights=None, **changes):
