@@ -9,7 +9,6 @@ import gc
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -240,6 +239,12 @@ def pooling_cost(rounds=5, sentences=1000, dim=768, count=13):
     ]
 
 
+def memory(kind):
+    """Bytes that this process holds (VmRSS), or held at most (VmHWM); getrusage would count what its parent held when it was forked."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) * 1024
+
+
 def one_size(sentences, length):
     """In a process of its own: dump short synthetic sentences with keep: pooled -> {seconds, peak bytes beyond weights and one batch}."""
     model = random_model(64, 2)
@@ -248,10 +253,10 @@ def one_size(sentences, length):
     layers.hidden_layers(model, torch.randint(1, 1000, (512 // length, length)))
     with workspace() as folder:
         gc.collect()
-        base = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        base = memory("VmRSS")
         ids = np.split(random.integers(1, 1000, sentences * length, dtype=np.int32), np.arange(length, sentences * length, length))
         took = seconds(dumping.dump, model, ids, np.arange(sentences), "key", Path(folder) / "out", settings, Path(folder) / "store")
-    return {"seconds": took, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - base}
+    return {"seconds": took, "peak": memory("VmHWM") - base}
 
 
 def many_sentences(sizes=(1000, 10_000, 100_000, 1_000_000)):

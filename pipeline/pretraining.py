@@ -42,7 +42,7 @@ class Pretrain:
     evaluate_every: int
     """steps between two looks at the held-out part, and between two checkpoints"""
     evaluate_tokens: int
-    """tokens of the held-out part that such a look takes; the last one takes all"""
+    """tokens of the held-out part that such a look takes, from its first document on"""
 
     def __post_init__(self):
         least = dict.fromkeys(("hidden_size", "num_hidden_layers", "head_size", "time_mix_extra_dim", "time_decay_extra_dim", "batch", "evaluate_every"), 1)
@@ -179,8 +179,7 @@ def train(stream, held, settings: Pretrain, vocabulary, end, checkpoint, device=
             with replacing(checkpoint) as part:
                 torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, part)
     model.half().float()  # as it is saved
-    history[-1]["held_out"] = held_out_bits(model, *held)
-    log(f"step {settings.steps}: {history[-1]['held_out']:.4f} bits per byte on all held-out text")
+    history[-1]["held_out"] = held_out_bits(model, *held, settings.evaluate_tokens)
     return model.eval(), pl.DataFrame(history, schema_overrides={"held_out": pl.Float64})
 
 
@@ -191,10 +190,11 @@ def key_of(stream, settings, vocabulary, end, device):
     return hashlib.sha256(stream.tobytes() + parts.encode()).hexdigest()[:16]
 
 
-def loss_curve(history, bits_per_nat, bars, path):
-    """Bits per byte against tokens seen: training (running mean), held-out text, and the n-gram models as lines.
+def loss_curve(history, final, bits_per_nat, bars, path):
+    """Bits per byte against tokens seen: training (running mean), the held-out sample and all of it, and the n-gram models as lines.
 
-    bits_per_nat: bits per byte of training text that one nat of loss per token stands for; bars: {name: bits per byte}.
+    final: bits per byte of all held-out text; bits_per_nat: bits per byte of training text that one nat of loss per token stands
+    for; bars: {name: bits per byte}.
     """
     import matplotlib
 
@@ -207,12 +207,15 @@ def loss_curve(history, bits_per_nat, bars, path):
         figure, axis = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
         training = history["loss"].rolling_mean(smooth) * bits_per_nat
         axis.plot(history["tokens"] / 1e6, training, color="0.65", linewidth=1, label=f"training, mean of {smooth} steps")
-        axis.plot(held["tokens"] / 1e6, held["held_out"], "o-", markersize=3, color="C0", linewidth=1.2, label="held out, each document from a fresh state")
+        axis.plot(
+            held["tokens"] / 1e6, held["held_out"], "o-", markersize=3, color="C0", linewidth=1.2, label="held-out sample, each document from a fresh state"
+        )
+        axis.plot(history["tokens"][-1] / 1e6, final, "*", markersize=11, color="C3", clip_on=False, label=f"all held-out text: {final:.2f}")
         for name, bits in bars.items():
             axis.axhline(bits, color="0.3", linewidth=0.8, linestyle="--")
             axis.annotate(f"{name}  {bits:.2f}", (1, bits), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8, color="0.3")
         axis.set(xlabel="tokens seen, millions", ylabel="bits per byte", xlim=(0, None))
-        axis.set_ylim(0.95 * held["held_out"].min(), 1.05 * max([*bars.values(), held["held_out"].max()]))
-        axis.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
+        axis.set_ylim(0.93 * min(final, held["held_out"].min()), 1.05 * max([*bars.values(), held["held_out"].max()]))
+        axis.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.92))
         figure.savefig(path, dpi=160, format="png")
         plt.close(figure)

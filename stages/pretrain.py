@@ -24,12 +24,13 @@ def main(
     info: In,
     out: Out,
     losses: Out,
+    metrics: Out,
     curve: Out,
     device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...")] = "",
     threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0 leaves it to torch")] = 0,
 ):
-    """Train on DOCUMENTS with TOKENIZER; write the folder OUT in the hub's layout, the table LOSSES and the picture CURVE, which shows
-    the n-gram models of INFO beside it. It resumes where it was stopped."""
+    """Train on DOCUMENTS with TOKENIZER; write the folder OUT in the hub's layout, the table LOSSES, METRICS (bits per byte
+    of all held-out text, beside the n-gram models of INFO) and the picture CURVE. It resumes where it was stopped."""
     torch.set_num_threads(threads or torch.get_num_threads())
     settings = params.section("pretrain", pretraining.Pretrain, PARAMS)
     table, words = pl.read_parquet(documents), AutoTokenizer.from_pretrained(tokenizer)
@@ -41,15 +42,20 @@ def main(
     where, what = models.device_of(device), (len(words), words.eos_token_id)
     checkpoint = Path(".drillcore/pretrain") / f"{pretraining.key_of(stream, settings, *what, where)}.pt"
     model, history = pretraining.train(stream, held, settings, *what, checkpoint, where)
+    bits = pretraining.held_out_bits(model, *held)
+    ngrams = json.loads(info.read_text())["held_out_bits_per_byte"]
+    print(f"{bits:.4f} bits per byte on all held-out text; n-gram models of its bytes: {', '.join(f'{n}: {b:.4f}' for n, b in ngrams.items())}")
     shutil.rmtree(out, ignore_errors=True)
     model.half().save_pretrained(out)
     words.save_pretrained(out)
     with replacing(losses) as part:
         history.drop("seconds").write_csv(part)
-    ngrams = {f"{n}-gram model of bytes": bits for n, bits in json.loads(info.read_text())["held_out_bits_per_byte"].items() if n in ("1", "5")}
+    with replacing(metrics) as part:
+        part.write_text(json.dumps({"held_out_bits_per_byte": bits, "ngrams": ngrams, "tokens": history["tokens"][-1]}, indent=2) + "\n")
+    bars = {f"{n}-gram model of bytes": ngrams[n] for n in ("1", "5")}
     bits_per_nat = len(stream) / sum(len(text.encode()) for text in parts[False]) / math.log(2)
     with replacing(curve) as part:
-        pretraining.loss_curve(history, bits_per_nat, ngrams, part)
+        pretraining.loss_curve(history, bits, bits_per_nat, bars, part)
     checkpoint.unlink(missing_ok=True)  # of no use any more
 
 

@@ -88,7 +88,7 @@ def test_a_stopped_run_goes_on_with_the_same_losses(stream, tmp_path):
 def test_held_out_bits_are_those_of_the_gate(stream, tmp_path):
     model, history = run(stream, tmp_path)
     assert held_out_bits(model, *HELD) == pytest.approx(gate.bits_per_byte(model.eval(), HELD[0], 8), rel=1e-5)
-    assert history["held_out"][-1] == held_out_bits(model, *HELD)
+    assert history["held_out"][-1] == held_out_bits(model, *HELD, TOY.evaluate_tokens)
     long = [np.arange(1500) % 16], [1500]
     twice = gate.bits_per_byte(model.eval(), [long[0][0][:1024], long[0][0][1024:]], 1500)  # a new run starts from a fresh state
     assert held_out_bits(model, *long) == pytest.approx(twice, rel=1e-5)
@@ -182,6 +182,9 @@ def test_the_stages_make_a_model_that_the_pipeline_loads(tmp_path):
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     weights = [f for f in (build / "model").iterdir() if f.suffix == ".safetensors"]
     assert sum(f.stat().st_size for f in weights) < 2.1 * sum(p.numel() for p in model.parameters()) + 20000  # float16
+    metrics = json.loads((build / "metrics.json").read_text())
+    assert metrics["ngrams"] == counts["held_out_bits_per_byte"]
+    assert 0 < metrics["held_out_bits_per_byte"] < 8
     losses = pl.read_csv(build / "losses.csv")
     assert losses["loss"][-1] < losses["loss"][0]
     assert losses.columns == ["step", "tokens", "loss", "held_out"]
