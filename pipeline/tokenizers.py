@@ -52,8 +52,10 @@ def encoded(encoding):
 
 def hf(folder, special_tokens):
     """The tokenizer of a folder in the hub's layout, through transformers, without remote code."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, logging
 
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # it warns of model types that it does not know, such as our own; the tokenizer needs none
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
@@ -61,6 +63,8 @@ def hf(folder, special_tokens):
             f"no tokenizer could be loaded from {folder} without remote code ({reason(error)}). "
             f"Name one with `tokenizer:` in catalog.yaml: {', '.join(TOKENIZERS)}"
         ) from error
+    finally:
+        logging.set_verbosity(verbosity)
     files = [f for pattern in ("*token*.json", "vocab*", "merges.txt", "*.model") for f in Path(folder).glob(pattern)]
     return Tokenizer(
         lambda texts: tokenizer(texts, add_special_tokens=special_tokens)["input_ids"],
