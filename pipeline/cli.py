@@ -10,6 +10,8 @@ import typer
 In = Annotated[Path, typer.Option(exists=True, help="read")]
 Out = Annotated[Path, typer.Option(help="written")]
 Name = Annotated[str, typer.Option(help="an entry of catalog.yaml")]
+Device = Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; a GPU where there is one by default")]
+Threads = Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0: one for each physical core")]
 
 EXPECTED = (ValueError, KeyError, ConnectionError, OverflowError)  # what the library raises for bad input
 EXPECTED += (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)  # and what paths give

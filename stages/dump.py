@@ -1,14 +1,12 @@
 """Token ids -> every hidden layer of one model, once (contracts C1, C3, C6)."""
 
 import sys
-from typing import Annotated
 
 import polars as pl
 import torch
-import typer
 
 from pipeline import catalog, cli, dumping, gate, models, params, tokenizers
-from pipeline.cli import In, Name, Out
+from pipeline.cli import Device, In, Name, Out, Threads
 
 
 def main(
@@ -17,8 +15,8 @@ def main(
     sentences: In,
     out: Out,
     manifest: Out,
-    device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; never changes the key")] = "",
-    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0: one for each physical core")] = 0,
+    device: Device = "",
+    threads: Threads = 0,
 ):
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
     torch.set_num_threads(threads or torch.get_num_threads())

@@ -4,15 +4,13 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
 import torch
-import typer
 from transformers import AutoTokenizer
 
 from pipeline import cli, corpus, models, params, pretraining
-from pipeline.cli import In, Out
+from pipeline.cli import Device, In, Out, Threads
 from pipeline.files import replacing
 
 PARAMS = "data/demo/params.yaml"
@@ -26,8 +24,8 @@ def main(
     losses: Out,
     metrics: Out,
     curve: Out,
-    device: Annotated[str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...")] = "",
-    threads: Annotated[int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0 leaves it to torch")] = 0,
+    device: Device = "",
+    threads: Threads = 0,
 ):
     """Train on DOCUMENTS with TOKENIZER; write the folder OUT in the hub's layout, the table LOSSES, METRICS (bits per byte
     of all held-out text, beside the n-gram models of INFO) and the picture CURVE. It resumes where it was stopped."""
