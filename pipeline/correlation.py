@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from pipeline import splits
 from pipeline.params import at_least
 
 CELLS = 1 << 19  # pairs times resamples that are held at once: arrays of 4 MB stay in the cache
@@ -62,7 +63,8 @@ def is_binary(labels):
 
 STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
 
-TYPES = {"encoder": pl.String, "pooling": pl.String, "layer": pl.Int32, "similarity": pl.String, "split": pl.String, "positives": pl.Float64}
+KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]  # what tells the scores of C5 apart
+TYPES = dict.fromkeys(KEYS, pl.String) | {"layer": pl.Int32, "split": pl.String, "positives": pl.Float64}
 TYPES |= dict.fromkeys(("difference", "difference_low", "difference_high", "difference_p"), pl.Float64)  # `inference.compare` adds them
 TYPES |= {f"{name}{end}": pl.Float64 for name in STATISTICS for end in ("", "_low", "_high")}  # also where all are null
 
@@ -151,22 +153,21 @@ def interval(resampled, confidence):
 
 
 def correlate(scores, pairs, subsets, params: Correlate):
-    """The table of C5 -> one row for each encoder, pooling, layer, similarity and split (or named subset).
+    """The table of C5 -> one row for each encoder, pooling, correction, layer, similarity and split (or named subset).
 
-    Columns: encoder, pooling, layer, similarity, split, n, components, positives (share; null for graded labels), the
+    Columns: encoder, pooling, correction, layer, similarity, split, n, components, positives (share; null for graded labels), the
     statistics with _low and _high, ceiling (of rho), spearman_of_ceiling, ties (share), resamples (in which rho is defined).
     Raises ValueError for a score that is not finite.
     """
-    names = ["encoder", "pooling", "layer", "similarity"]
     if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
-        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *names).row(0, named=True)}")
+        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *KEYS).row(0, named=True)}")
     scores = scores.sort("pair_id", maintain_order=True)
-    encoders = scores.select(names).unique(maintain_order=True).sort(names, nulls_last=True)
-    by_encoder = scores.partition_by(names, as_dict=True)
+    encoders = scores.select(KEYS).unique(maintain_order=True).sort(KEYS, nulls_last=True)
+    by_encoder = scores.partition_by(KEYS, as_dict=True)
     matrix = np.stack([by_encoder[key]["score"].to_numpy() for key in encoders.iter_rows()])  # (K, pairs), columns by pair_id
     pairs = pairs.sort("pair_id")
     tables = []
-    for split, rows in groups(pairs, subsets).items():
+    for split, rows in splits.groups(pairs, subsets).items():
         labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
         part = matrix[:, rows]
         resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])
@@ -183,18 +184,11 @@ def correlate(scores, pairs, subsets, params: Correlate):
     return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling"))
 
 
-def groups(pairs, subsets):
-    """The splits, in the order of the data, then the named subsets {name: (split, n)} -> {name: row numbers}."""
-    splits = pairs["split"].to_numpy()
-    found = {split: np.flatnonzero(splits == split) for split in dict.fromkeys(splits)}
-    return found | {name: found[split][:n] for name, (split, n) in subsets.items()}
-
-
 def selected(table):
     """The rows of each encoder at the layer whose rho is largest on train (on the first split where there is no train), so
     that what is reported on the other splits was not chosen there. Encoders without layers keep their only row."""
-    names = ["encoder", "pooling", "similarity"]
-    chosen_on = "train" if "train" in table["split"] else table["split"][0]
+    names = [key for key in KEYS if key != "layer"]
+    chosen_on = splits.chosen_on(table["split"])
     everywhere = pl.col("spearman").is_not_null().all().over([*names, "layer"])  # a layer of equal scores somewhere is no choice
     best = table.with_columns(everywhere.alias("defined")).filter(pl.col("split") == chosen_on)
     best = best.sort("defined", "spearman", descending=True, nulls_last=True, maintain_order=True)
@@ -203,8 +197,10 @@ def selected(table):
 
 
 def name_of(row, joint=" "):
-    """The name of an encoder in tables, pictures and metrics: a measure of its own, and a similarity that is not the cosine, belong to it."""
-    return row["encoder"] if row["pooling"] and row["similarity"] == "cosine" else f"{row['encoder']}{joint}{row['similarity']}"
+    """The name of an encoder in tables, pictures and metrics: a measure of its own, a correction, and a similarity that is not the
+    cosine belong to it."""
+    corrected = [] if row["correction"] in (None, "none") else [row["correction"]]
+    return joint.join([row["encoder"], *corrected] + [row["similarity"]] * (not row["pooling"] or row["similarity"] != "cosine"))
 
 
 def metrics(table, dataset):

@@ -14,7 +14,8 @@ import polars as pl
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
-from pipeline.correlation import CELLS, Correlate, bootstrap, groups, interval, is_binary, name_of, selected, spearman, weighted_midranks
+from pipeline import splits
+from pipeline.correlation import CELLS, KEYS, Correlate, bootstrap, interval, is_binary, name_of, selected, spearman, weighted_midranks
 
 ROUNDING = 1e-12  # statistics of order 1 that are closer than this are equal: the same ranks, summed in another order
 
@@ -288,18 +289,18 @@ def compare(table, scores, pairs, subsets, params: Correlate):
     Paired over the same resamples of components as the table's intervals; p-values are Holm's over the encoders of a split.
     Raises ValueError when there is no such encoder.
     """
-    keys, columns = ["encoder", "pooling", "layer", "similarity"], ["difference", "difference_low", "difference_high", "difference_p"]
+    columns = ["difference", "difference_low", "difference_high", "difference_p"]
     if params.reference is None:
         return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in columns)
-    chosen = selected(table)[0].unique(keys, maintain_order=True).select(keys)
+    chosen = selected(table)[0].unique(KEYS, maintain_order=True).select(KEYS)
     names = [name_of(row) for row in chosen.iter_rows(named=True)]
     if names.count(params.reference) != 1:
         raise ValueError(f"correlate.reference is {params.reference!r}, expected one of {', '.join(names)}, or null to compare none")
     at, others = names.index(params.reference), [i for i, name in enumerate(names) if name != params.reference]
-    by_key = scores.sort("pair_id", maintain_order=True).partition_by(keys, as_dict=True)
+    by_key = scores.sort("pair_id", maintain_order=True).partition_by(KEYS, as_dict=True)
     matrix, pairs = np.stack([by_key[key]["score"].to_numpy() for key in chosen.iter_rows()]), pairs.sort("pair_id")
     found = []
-    for split, rows in groups(pairs, subsets).items():
+    for split, rows in splits.groups(pairs, subsets).items():
         labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
         part = matrix[:, rows]
         resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])["spearman"]
@@ -307,4 +308,4 @@ def compare(table, scores, pairs, subsets, params: Correlate):
         apart, low, high, p = difference(rho[others], rho[[at]], resampled[others], resampled[[at]], params.confidence)
         values = [pl.Series(name, one, nan_to_null=True) for name, one in zip(columns, (apart, low, high, holm(p)))]
         found.append(chosen[others].with_columns(pl.lit(split).alias("split"), *values))
-    return table.join(pl.concat(found), on=[*keys, "split"], how="left", nulls_equal=True, maintain_order="left")
+    return table.join(pl.concat(found), on=[*KEYS, "split"], how="left", nulls_equal=True, maintain_order="left")

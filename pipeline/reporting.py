@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.correlation import Correlate, name_of, selected
+from pipeline.correlation import KEYS, Correlate, name_of, selected
 from pipeline.params import at_least
 
 FEW = 30  # components below which a bootstrap interval is marked as worthless
@@ -84,11 +84,11 @@ def facts(table, split, info):
 def all_layers(table, splits):
     """rho of every layer of every model, a column a split."""
     rows = table.filter(pl.col("layer").is_not_null() & pl.col("split").is_in(splits))
-    rows = rows.sort("encoder", "pooling", "similarity", "layer", maintain_order=True)
+    keys = ["encoder", "pooling", "correction", "similarity", "layer"]
     lines = {}
-    for row in rows.iter_rows(named=True):
-        lines.setdefault((row["encoder"], row["pooling"], row["similarity"], row["layer"]), {})[row["split"]] = with_interval(row, "spearman")
-    return markdown_table(["encoder", "pooling", "similarity", "layer", *splits], [[*key, *(cells.get(s, "") for s in splits)] for key, cells in lines.items()])
+    for row in rows.sort(keys, maintain_order=True).iter_rows(named=True):
+        lines.setdefault(tuple(row[key] for key in keys), {})[row["split"]] = with_interval(row, "spearman")
+    return markdown_table([*keys, *splits], [[*key, *(cells.get(s, "") for s in splits)] for key, cells in lines.items()], left=4)
 
 
 def gate_table(manifests):
@@ -112,8 +112,7 @@ def false_positives(table, scores, pairs, sentences, split, count):
     lines = []
     lowest = pairs.filter(pl.col("split") == split)["label"].min()
     for row in selected(table)[0].filter((pl.col("split") == split) & pl.col("layer").is_not_null()).iter_rows(named=True):
-        names = ["encoder", "pooling", "layer", "similarity"]
-        here = scores.filter(pl.all_horizontal(pl.col(name) == row[name] for name in names), split=split)
+        here = scores.filter(pl.all_horizontal(pl.col(name).eq_missing(row[name]) for name in KEYS), split=split)
         here = here.with_columns(pl.col("score").rank("min", descending=True).alias("rank"))
         worst = (
             here.filter(label=lowest)
@@ -121,7 +120,7 @@ def false_positives(table, scores, pairs, sentences, split, count):
             .head(count)
             .join(pairs, on="pair_id", how="left", maintain_order="left")
         )
-        lines += [f"**{row['encoder']}**, {row['pooling']}, layer {row['layer']}, {row['similarity']}:", ""]
+        lines += [f"**{name_of(row)}**, {row['pooling']}, layer {row['layer']}, {row['similarity']}:", ""]
         for pair in worst.iter_rows(named=True):
             first, second = (sentences["text"][pair[column]] for column in ("sentence1_id", "sentence2_id"))
             lines += [
@@ -205,7 +204,8 @@ def layer_curve(table, splits, path):
 
     table = table.filter(pl.col("split").is_in(splits))
     deep, flat = table.filter(pl.col("layer").is_not_null()), table.filter(pl.col("layer").is_null())
-    curves = deep.select("encoder", "pooling", "similarity").unique(maintain_order=True).rows()
+    keys = ["encoder", "pooling", "correction", "similarity"]
+    curves = deep.select(keys).unique(maintain_order=True).rows()
     colours = dict(zip(curves, plt.get_cmap("tab10").colors * (1 + len(curves) // 10)))
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
         names = [name_of(row) for row in flat.filter(split=splits[0]).iter_rows(named=True)]
@@ -215,11 +215,9 @@ def layer_curve(table, splits, path):
         for i, split in enumerate(splits):
             left, right = axes[0][2 * i], axes[0][2 * i + 1]
             for curve in curves:
-                rows = deep.filter(
-                    pl.col("split") == split, pl.col("encoder") == curve[0], pl.col("pooling") == curve[1], pl.col("similarity") == curve[2]
-                ).sort("layer")
+                rows = deep.filter(pl.col("split") == split, *(pl.col(key) == value for key, value in zip(keys, curve))).sort("layer")
                 left.fill_between(rows["layer"], rows["spearman_low"], rows["spearman_high"], color=colours[curve], alpha=0.15, linewidth=0)
-                shown = " ".join([curve[0], curve[1]] + [curve[2]] * (curve[2] != "cosine"))
+                shown = " ".join([curve[0], curve[1]] + [curve[2]] * (curve[2] != "none") + [curve[3]] * (curve[3] != "cosine"))
                 left.plot(rows["layer"], rows["spearman"], color=colours[curve], marker="o", markersize=3, linewidth=1.4, label=shown)
             left.set_title(split, loc="left", fontweight="bold")
             left.set_xlabel("layer (0 = embedding)")

@@ -1,7 +1,7 @@
 """Contract C5: one score for each pair, encoder, layer and similarity, in one tidy table that every statistic is computed from.
 
-Columns: pair_id, split, label, encoder, pooling, layer, similarity, score. A larger score means more alike. `pooling` and
-`layer` are null where an encoder has none.
+Columns: pair_id, split, label, encoder, pooling, correction, layer, similarity, score. A larger score means more alike.
+`pooling`, `correction` and `layer` are null where an encoder has none.
 """
 
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline import vectors
+from pipeline import splits, vectors
+from pipeline.corrections import correction_of
 
 SCHEMA = {
     "pair_id": pl.Int64,
@@ -19,6 +20,7 @@ SCHEMA = {
     "label": pl.Float64,
     "encoder": pl.String,
     "pooling": pl.String,
+    "correction": pl.String,
     "layer": pl.Int32,
     "similarity": pl.String,
     "score": pl.Float64,
@@ -31,12 +33,19 @@ class Score:
 
     similarities: list[str]
     """keys of SIMILARITIES"""
+    corrections: list[str]
+    """names of pipeline.corrections.CORRECTIONS; fitted on the train sentences of each encoder's vectors at each layer"""
 
     def __post_init__(self):
         if unknown := [name for name in self.similarities if name not in SIMILARITIES] or not self.similarities:
             raise ValueError(f"score.similarities has {unknown if self.similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
-        if twice := sorted({name for name in self.similarities if self.similarities.count(name) > 1}):
-            raise ValueError(f"score.similarities lists {', '.join(twice)} twice: once is enough")
+        if not self.corrections:
+            raise ValueError("score.corrections is empty: none is one of them")
+        for name in self.corrections:
+            correction_of(name)
+        for key in ("similarities", "corrections"):
+            if twice := sorted({name for name in getattr(self, key) if getattr(self, key).count(name) > 1}):
+                raise ValueError(f"score.{key} lists {', '.join(twice)} twice: once is enough")
 
 
 def cosine(a, b):
@@ -80,7 +89,7 @@ def score_pairs(encoded, first, second, similarity):
     return np.concatenate([function(encoded[first[p]].astype(np.float64), encoded[second[p]].astype(np.float64)) for p in parts])
 
 
-def rows(pairs, encoder, pooling, layer, similarity, scores):
+def rows(pairs, encoder, pooling, correction, layer, similarity, scores):
     """Scores of all pairs -> rows of C5. Raises ValueError when one is not finite."""
     if not np.isfinite(scores).all():
         where = int(np.argmin(np.isfinite(scores)))
@@ -89,16 +98,17 @@ def rows(pairs, encoder, pooling, layer, similarity, scores):
             f"the {similarity} of {encoder}{at} is {scores[where]} for pair {pairs['pair_id'][where]} (split {pairs['split'][where]}), "
             f"and for {int((~np.isfinite(scores)).sum())} pairs in all: its vectors are not finite"
         )
-    constant = {"encoder": encoder, "pooling": pooling, "layer": layer, "similarity": similarity}
+    constant = {"encoder": encoder, "pooling": pooling, "correction": correction, "layer": layer, "similarity": similarity}
     table = pairs.select("pair_id", "split", "label", *(pl.lit(value, SCHEMA[name]).alias(name) for name, value in constant.items()))
     return table.with_columns(pl.Series("score", scores, pl.Float64))
 
 
 def score_encoder(folder, pairs, params: Score):
-    """All rows of one encoder's folder: its vectors (C4), scored at every layer by every similarity, or the scores it brings."""
+    """All rows of one encoder's folder: its vectors (C4), scored at every layer after every correction by every similarity, or
+    the scores it brings."""
     folder = Path(folder)
     first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
-    tables = []
+    tables, train = [], splits.train_sentences(pairs)
     if (folder / "vectors.parquet").exists():
         file = folder / "vectors.parquet"
         info, numbers = vectors.read_info(file)
@@ -107,12 +117,15 @@ def score_encoder(folder, pairs, params: Score):
             if len(encoded) != (needed := int(max(first.max(), second.max())) + 1):
                 raise ValueError(f"{file} holds {len(encoded)} sentences, but the pairs have {needed}: it belongs to another dataset")
             layer = number if info["layers"] else None
-            tables += [rows(pairs, info["encoder"], info["pooling"], layer, s, score_pairs(encoded, first, second, s)) for s in params.similarities]
+            for correction in params.corrections:
+                corrected = encoded if correction == "none" else correction_of(correction)(encoded[train])(encoded)
+                for name in params.similarities:
+                    tables.append(rows(pairs, info["encoder"], info["pooling"], correction, layer, name, score_pairs(corrected, first, second, name)))
     else:
         info = json.loads((folder / "info.json").read_text())
         file = folder / "scores.parquet"
         given = pl.read_parquet(file)
         if len(given) != len(pairs):
             raise ValueError(f"{file} holds {len(given)} scores, but there are {len(pairs)} pairs: it belongs to another dataset")
-        tables += [rows(pairs, info["encoder"], None, None, name, given[name].to_numpy()) for name in given.columns]
+        tables += [rows(pairs, info["encoder"], None, None, None, name, given[name].to_numpy()) for name in given.columns]
     return pl.concat(tables)

@@ -742,14 +742,16 @@ def test_an_unknown_similarity_is_refused_with_the_known_ones(finished):
 def test_a_score_that_is_not_finite_is_refused_with_its_pair(bad, start):
     scores = np.array([0.5, 0.5, bad, bad])
     with pytest.raises(ValueError, match=rf"the cosine of m, layer 3 is {bad} for pair {start + 2} \(split train\), and for 2 pairs in all"):
-        scoring.rows(pairs_table(start=start), "m", "mean", 3, "cosine", scores)
+        scoring.rows(pairs_table(start=start), "m", "mean", "none", 3, "cosine", scores)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, None])
 def test_correlations_refuse_a_score_that_is_not_finite(bad):
-    good = scoring.rows(pairs_table(), "m", "mean", 3, "cosine", np.array([0.1, 0.2, 0.3, 0.4]))
+    good = scoring.rows(pairs_table(), "m", "mean", "none", 3, "cosine", np.array([0.1, 0.2, 0.3, 0.4]))
     scores = good.with_columns(score=pl.Series([0.1, 0.2, bad, 0.4], dtype=pl.Float64))
-    with pytest.raises(ValueError, match=r"1 scores are NaN or infinite, first: .*'pair_id': 2, 'encoder': 'm', 'pooling': 'mean', 'layer': 3"):
+    with pytest.raises(
+        ValueError, match=r"1 scores are NaN or infinite, first: .*'pair_id': 2, 'encoder': 'm', 'pooling': 'mean', 'correction': 'none', 'layer': 3"
+    ):
         correlation.correlate(scores, pairs_table(), {}, correlation.Correlate(resamples=100, confidence=0.95, seed=0))
 
 
@@ -772,14 +774,14 @@ def test_correlations_with_a_bad_score_leave_the_earlier_table_as_it_was(finishe
 def test_vectors_of_another_dataset_are_refused(tmp_path, sentences):
     vectors.write(tmp_path / "vectors.parquet", np.arange(sentences), {0: np.ones((sentences, 4))}, {"encoder": "m", "pooling": "mean", "layers": True})
     with pytest.raises(ValueError, match=rf"vectors\.parquet holds {sentences} sentences, but the pairs (need|have) 8: it belongs to another dataset"):
-        scoring.score_encoder(tmp_path, pairs_table(8), scoring.Score(["cosine"]))
+        scoring.score_encoder(tmp_path, pairs_table(8), scoring.Score(["cosine"], ["none"]))
 
 
 @pytest.mark.parametrize("rows", [3, 5])  # there are 4 pairs
 def test_scores_of_another_dataset_are_refused(tmp_path, rows):
     baselines.write(tmp_path, "overlap", baselines.Result(scores={"dice": np.linspace(0, 1, rows)}))
     with pytest.raises(ValueError, match=rf"scores\.parquet holds {rows} .*4.*: it belongs to another dataset"):
-        scoring.score_encoder(tmp_path, pairs_table(), scoring.Score(["cosine"]))
+        scoring.score_encoder(tmp_path, pairs_table(), scoring.Score(["cosine"], ["none"]))
 
 
 def test_vectors_with_a_sentence_missing_or_twice_are_refused(tmp_path):
@@ -791,7 +793,7 @@ def test_vectors_with_a_sentence_missing_or_twice_are_refused(tmp_path):
 
 def test_an_encoder_whose_stage_has_not_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere"):
-        scoring.score_encoder(tmp_path / "nowhere", pairs_table(), scoring.Score(["cosine"]))
+        scoring.score_encoder(tmp_path / "nowhere", pairs_table(), scoring.Score(["cosine"], ["none"]))
 
 
 def test_a_score_stage_that_fails_leaves_the_earlier_scores_as_they_were(finished):

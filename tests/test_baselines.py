@@ -213,7 +213,7 @@ def test_written_vectors_read_back_and_are_scored_like_a_models(tmp_path):
     assert info == {"encoder": "random", "pooling": "mean", "layers": False}
     assert np.array_equal(vectors.read_layer(tmp_path / "random" / "vectors.parquet", 0), result.vectors)
     assert json.loads((tmp_path / "random" / "info.json").read_text()) == {"encoder": "random", "dim": 20, "seed": 0}
-    rows = scoring.score_encoder(tmp_path / "random", table.with_columns(label=pl.lit(1.0)), scoring.Score(["cosine"]))
+    rows = scoring.score_encoder(tmp_path / "random", table.with_columns(label=pl.lit(1.0)), scoring.Score(["cosine"], ["none"]))
     assert rows["layer"].to_list() == [None] * 6
     assert rows["score"][3] == pytest.approx(1, abs=1e-12)  # quagga with itself
 

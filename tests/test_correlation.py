@@ -131,6 +131,7 @@ def table_of(scores, labels, component, splits, **changes):
         pairs.select("pair_id", "split", "label").with_columns(
             pl.lit("m").alias("encoder"),
             pl.lit("mean").alias("pooling"),
+            pl.lit("none").alias("correction"),
             pl.lit(k, pl.Int32).alias("layer"),
             pl.lit("cosine").alias("similarity"),
             pl.Series("score", one),

@@ -470,6 +470,7 @@ def study():
         pairs.select("pair_id", "split", "label").with_columns(
             pl.lit(encoder).alias("encoder"),
             pl.lit(pooling, pl.String).alias("pooling"),
+            pl.lit(pooling and "none", pl.String).alias("correction"),
             pl.lit(layer, pl.Int32).alias("layer"),
             pl.lit(similarity).alias("similarity"),
             pl.Series("score", rng.standard_normal(n) + pairs["label"].to_numpy()),

@@ -29,6 +29,7 @@ def study():
         pairs.select("pair_id", "split", "label").with_columns(
             pl.lit(key[0]).alias("encoder"),
             pl.lit(key[1], pl.String).alias("pooling"),
+            pl.lit(key[1] and "none", pl.String).alias("correction"),
             pl.lit(key[2], pl.Int32).alias("layer"),
             pl.lit(key[3]).alias("similarity"),
             pl.Series("score", values),
@@ -131,10 +132,16 @@ def test_provenance_of_every_dump(study):
 
 
 @pytest.mark.parametrize(
-    ("pooling", "similarity", "name"),
-    [("mean", "cosine", "m"), ("mean", "dot", "m dot"), (None, "dice", "m dice"), (None, "cosine", "m cosine")],
+    ("pooling", "correction", "similarity", "name"),
+    [
+        ("mean", "none", "cosine", "m"),
+        ("mean", "none", "dot", "m dot"),
+        ("mean", "centre", "dot", "m centre dot"),
+        (None, None, "dice", "m dice"),
+        (None, None, "cosine", "m cosine"),
+    ],
 )
-def test_one_name_for_an_encoder_everywhere(pooling, similarity, name):
-    row = {"encoder": "m", "pooling": pooling, "similarity": similarity}
+def test_one_name_for_an_encoder_everywhere(pooling, correction, similarity, name):
+    row = {"encoder": "m", "pooling": pooling, "correction": correction, "similarity": similarity}
     assert correlation.name_of(row) == name
     assert correlation.name_of(row, "-") == name.replace(" ", "-")

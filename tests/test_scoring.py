@@ -60,7 +60,7 @@ def test_more_pairs_than_are_held_at_once(monkeypatch):
 def test_the_table_has_a_row_for_each_pair_layer_and_similarity(tmp_path, pairs):
     layers = dict(enumerate(np.random.default_rng(0).standard_normal((2, 4, 5)).astype(np.float32)))
     vectors.write(tmp_path / "vectors.parquet", np.arange(4), layers, {"encoder": "m", "pooling": "mean", "layers": True})
-    table = scoring.score_encoder(tmp_path, pairs, Score(["cosine", "dot"]))
+    table = scoring.score_encoder(tmp_path, pairs, Score(["cosine", "dot"], ["none"]))
     assert dict(table.schema) == scoring.SCHEMA
     assert len(table) == 3 * 2 * 2
     row = table.row(by_predicate=(pl.col("pair_id") == 1) & (pl.col("layer") == 1) & (pl.col("similarity") == "dot"), named=True)
@@ -71,6 +71,6 @@ def test_the_table_has_a_row_for_each_pair_layer_and_similarity(tmp_path, pairs)
 def test_scores_that_a_baseline_brings_are_kept_as_they_are(tmp_path, pairs):
     pl.DataFrame({"dice": [0.5, 0.25, 1.0]}).write_parquet(tmp_path / "scores.parquet")
     (tmp_path / "info.json").write_text('{"encoder": "overlap"}')
-    table = scoring.score_encoder(tmp_path, pairs, Score(["cosine"]))
+    table = scoring.score_encoder(tmp_path, pairs, Score(["cosine"], ["none"]))
     assert table["score"].to_list() == [0.5, 0.25, 1.0]
-    assert table.select("encoder", "pooling", "layer", "similarity").unique().rows() == [("overlap", None, None, "dice")]
+    assert table.select("encoder", "pooling", "correction", "layer", "similarity").unique().rows() == [("overlap", None, None, None, "dice")]
