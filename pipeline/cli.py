@@ -17,6 +17,19 @@ EXPECTED = (ValueError, KeyError, ConnectionError, OverflowError)  # what the li
 EXPECTED += (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)  # and what paths give
 
 
+def device_of(name):
+    """A torch device by name; the GPU where there is one, else the CPU, for "". ValueError when it cannot be used."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).split("\n")[0].rstrip(".")
+        raise ValueError(f"device {name!r} cannot be used here ({why}): set DRILLCORE_DEVICE to cpu, or to a GPU that torch sees") from error
+    return torch.device(name)
+
+
 def run(main):
     """Run a stage's function. Bad input ends with its message on standard error and exit status 1, a wish to stop with 130; the
     traceback too is shown when DRILLCORE_TRACEBACK is set."""

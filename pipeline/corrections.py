@@ -9,6 +9,10 @@ import re
 import numpy as np
 
 
+class RankError(ValueError):
+    """More directions were asked for than the train vectors have."""
+
+
 def none(train):
     """v"""
     return np.zeros(train.shape[1]), np.ones(train.shape[1])
@@ -39,12 +43,12 @@ def whitening(train, k):
 
 
 def principal(rows, k, name):
-    """The k largest singular values and their right singular vectors of rows (n, D) -> (k,), (D, k). ValueError where the rank is lower."""
-    _, sigma, right = np.linalg.svd(rows, full_matrices=False)
-    rank = int((sigma > sigma[0] * max(rows.shape) * np.finfo(np.float64).eps).sum()) if sigma[0] > 0 else 0
+    """The k largest singular values and their right singular vectors of rows (n, D) -> (k,), (D, k). RankError where there are fewer."""
+    squares, right = np.linalg.eigh(rows.T @ rows)  # many times faster than the SVD of many rows, and exact enough above the rank's bound
+    rank = int((squares > squares[-1] * max(rows.shape) * np.finfo(np.float64).eps).sum()) if squares[-1] > 0 else 0
     if not 1 <= k <= rank:
-        raise ValueError(f"{name}_{k}: {len(rows)} train vectors of {rows.shape[1]} dimensions have rank {rank}, expected k from 1 to {rank}")
-    return sigma[:k], right[:k].T
+        raise RankError(f"{name}_{k}: {len(rows)} train vectors of {rows.shape[1]} dimensions have rank {rank}, expected k from 1 to {rank}")
+    return np.sqrt(squares[: -k - 1 : -1]), right[:, : -k - 1 : -1]
 
 
 CORRECTIONS = {"none": none, "centre": centre, "standardise": standardise, "all_but_the_top_K": all_but_the_top, "whitening_K": whitening}

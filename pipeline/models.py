@@ -52,16 +52,6 @@ def load(entry: Model, path, name, dtype="float32"):
     return model.eval().requires_grad_(False)
 
 
-def device_of(name):
-    """A torch device by name; the GPU where there is one, else the CPU, for "". ValueError when it cannot be used."""
-    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used here ({reason(error)}): set DRILLCORE_DEVICE to cpu, or to a GPU that torch sees") from error
-    return torch.device(name)
-
-
 def kernel_of(model):
     """Name and version of the fused kernel that the model will use on its device, None where it uses none."""
     if (

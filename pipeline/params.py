@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-SECTIONS = ("prepare", "tokenize", "dump", "score", "correlate", "report")
+SECTIONS = ("prepare", "tokenize", "dump", "fit", "score", "sweep", "correlate", "report")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Study:
     baselines: list[str]
     """baselines of catalog.yaml"""
     pooling: str
-    """a key of pipeline.pooling.POOLINGS"""
+    """a name of pipeline.pooling"""
 
     def __post_init__(self):
         for key in ("models", "baselines"):

@@ -37,15 +37,20 @@ class Score:
     """names of pipeline.corrections.CORRECTIONS; fitted on the train sentences of each encoder's vectors at each layer"""
 
     def __post_init__(self):
-        if unknown := [name for name in self.similarities if name not in SIMILARITIES] or not self.similarities:
-            raise ValueError(f"score.similarities has {unknown if self.similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
-        if not self.corrections:
-            raise ValueError("score.corrections is empty: none is one of them")
-        for name in self.corrections:
-            correction_of(name)
-        for key in ("similarities", "corrections"):
-            if twice := sorted({name for name in getattr(self, key) if getattr(self, key).count(name) > 1}):
-                raise ValueError(f"score.{key} lists {', '.join(twice)} twice: once is enough")
+        check_names("score", self.similarities, self.corrections)
+
+
+def check_names(section, similarities, corrections):
+    """Raise ValueError for an empty list, an unknown name or one that is listed twice in a section of params.yaml."""
+    if unknown := [name for name in similarities if name not in SIMILARITIES] or not similarities:
+        raise ValueError(f"{section}.similarities has {unknown if similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
+    if not corrections:
+        raise ValueError(f"{section}.corrections is empty: none is one of them")
+    for name in corrections:
+        correction_of(name)
+    for key, names in (("similarities", similarities), ("corrections", corrections)):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{section}.{key} lists {', '.join(twice)} twice: once is enough")
 
 
 def cosine(a, b):

@@ -33,6 +33,8 @@ class Tokenize:
 @dataclass(frozen=True)
 class Tokenizer:
     encode: Callable[[list[str]], list[list[int]]]
+    piece: Callable[[int], str]
+    """the text of one token, for people to read; a token of part of a character has none of its own"""
     fingerprint: dict
     """what determines the ids: part of the key of the dump (contract C6)"""
 
@@ -42,12 +44,14 @@ def world(folder, special_tokens):
     from pyrwkv_tokenizer import RWKVTokenizer
 
     version = importlib.metadata.version("pyrwkv-tokenizer")
-    return Tokenizer(RWKVTokenizer().encode_batch, {"kind": "world", "pyrwkv-tokenizer": version})
+    tokenizer = RWKVTokenizer()
+    pieces = {number: piece for piece, number in tokenizer.get_vocab().items()}  # its decode aborts on part of a character
+    return Tokenizer(tokenizer.encode_batch, lambda one: pieces.get(one, "\ufffd"), {"kind": "world", "pyrwkv-tokenizer": version})
 
 
 def encoded(encoding):
     """The bytes of the text in an encoding as ids 0..255 (UTF-8, or UTF-16-LE for some small test checkpoints)."""
-    return lambda folder, special_tokens: Tokenizer(lambda texts: [list(text.encode(encoding)) for text in texts], {"kind": encoding})
+    return lambda folder, special_tokens: Tokenizer(lambda texts: [list(text.encode(encoding)) for text in texts], chr, {"kind": encoding})
 
 
 def hf(folder, special_tokens):
@@ -68,6 +72,7 @@ def hf(folder, special_tokens):
     files = [f for pattern in ("*token*.json", "vocab*", "merges.txt", "*.model") for f in Path(folder).glob(pattern)]
     return Tokenizer(
         lambda texts: tokenizer(texts, add_special_tokens=special_tokens)["input_ids"],
+        lambda one: tokenizer.decode([one]),
         {"kind": "hf", "sha256": digest(files), "special_tokens": special_tokens},
     )
 
@@ -80,7 +85,9 @@ def gpt2(folder, special_tokens):
     for file in files:
         local(file, "tokenizer gpt2")
     tokenizer = ByteLevelBPETokenizer(*map(str, files))
-    return Tokenizer(lambda texts: [e.ids for e in tokenizer.encode_batch(texts)], {"kind": "gpt2", "sha256": digest(files)})
+    return Tokenizer(
+        lambda texts: [e.ids for e in tokenizer.encode_batch(texts)], lambda one: tokenizer.decode([one]), {"kind": "gpt2", "sha256": digest(files)}
+    )
 
 
 TOKENIZERS = {"world": world, "hf": hf, "gpt2": gpt2, "bytes": encoded("utf-8"), "utf-16-le": encoded("utf-16-le")}
@@ -121,11 +128,24 @@ def tokenize(texts, tokenizer: Tokenizer, params: Tokenize, bos=None):
     return [one[: params.max_tokens] for one in ids], truncated
 
 
-def write(path, sentence_ids, ids, truncated, info):
-    """Tokens of one model as Parquet: sentence_id, ids (list<int32>), truncated; `info` goes into the file's metadata."""
-    table = pa.table({"sentence_id": pa.array(sentence_ids, pa.int64()), "ids": pa.array(ids, pa.list_(pa.int32())), "truncated": pa.array(truncated)})
+def pieces_of(ids, tokenizer: Tokenizer):
+    """ids of S sentences -> the text of each of their tokens, a list of strings a sentence."""
+    text = {one: tokenizer.piece(one) for one in np.unique(np.concatenate(ids)).tolist()}
+    return [[text[one] for one in sentence.tolist()] for sentence in ids]
+
+
+def write(path, sentence_ids, ids, pieces, truncated, info):
+    """Tokens of one model as Parquet: sentence_id, ids (list<int32>), pieces (list<string>), truncated; `info` goes into the file's metadata."""
+    columns = {"sentence_id": pa.array(sentence_ids, pa.int64()), "ids": pa.array(ids, pa.list_(pa.int32())), "pieces": pa.array(pieces, pa.list_(pa.string()))}
+    table = pa.table(columns | {"truncated": pa.array(truncated)})
     with replacing(path) as part:
         pq.write_table(table.replace_schema_metadata({"drillcore": json.dumps(info, sort_keys=True)}), part)
+
+
+def read_pieces(path):
+    """-> {sentence_id: list of the text of each token}."""
+    table = pq.read_table(path, columns=["sentence_id", "pieces"])
+    return dict(zip(table["sentence_id"].to_pylist(), table["pieces"].to_pylist()))
 
 
 def read(path):

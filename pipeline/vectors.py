@@ -36,11 +36,15 @@ def read_info(path):
 
 def read_layer(path, layer):
     """One layer, by its number, as (S, D) float32 with row i = sentence_id i. ValueError when ids are missing or repeated."""
-    name = shards.layer_name(layer)
-    read = pq.read_table(path, columns=["sentence_id", name])
-    ids, column = read["sentence_id"].to_numpy(), read[name].combine_chunks()
+    read = pq.read_table(path, columns=["sentence_id", shards.layer_name(layer)])
+    ids, rows = read["sentence_id"].to_numpy(), rows_of(read, layer)
     if not np.array_equal(np.sort(ids), np.arange(len(ids))):
         raise ValueError(f"{path}: its {len(ids)} sentence ids are not 0 to {len(ids) - 1}, each once: run the pool stage again")
-    found = np.empty((len(ids), column.type.list_size), dtype=np.float32)
-    found[ids] = column.flatten().to_numpy().reshape(len(ids), -1)
+    found = np.empty_like(rows)
+    found[ids] = rows
     return found
+
+
+def rows_of(table, layer):
+    """One layer of a table of C4 as (S, D) float32, in the table's order."""
+    return shards.values(table[shards.layer_name(layer)].combine_chunks())

@@ -24,7 +24,7 @@ def main(
     settings = params.section("dump", dumping.Dump)
     sentence_ids, ids, truncated, info = tokenizers.read(tokens)
     path = models.locate(entry, model)
-    network = models.load(entry, path, model, settings.dtype).to(models.device_of(device))
+    network = models.load(entry, path, model, settings.dtype).to(cli.device_of(device))
     dumping.check_vocabulary(ids, network.config.get_text_config().vocab_size, model)
     dumping.check_lengths(ids, network, model)
     texts = pl.read_parquet(sentences)["text"]

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from transformers import AutoTokenizer
 
-from pipeline import cli, corpus, models, params, pretraining
+from pipeline import cli, corpus, params, pretraining
 from pipeline.cli import Device, In, Out, Threads
 from pipeline.files import replacing
 
@@ -37,7 +37,7 @@ def main(
     stream = pretraining.pack(ids[False], words.convert_tokens_to_ids(corpus.END), settings.seed)
     print(f"{len(stream)} tokens of text, {settings.steps} steps")
     held = ids[True], [len(text.encode()) for text in parts[True]]
-    where, what = models.device_of(device), (len(words), words.eos_token_id)
+    where, what = cli.device_of(device), (len(words), words.eos_token_id)
     checkpoint = Path(".drillcore/pretrain") / f"{pretraining.key_of(stream, settings, *what, where)}.pt"
     model, history = pretraining.train(stream, held, settings, *what, checkpoint, where)
     bits = pretraining.held_out_bits(model, *held)

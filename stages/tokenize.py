@@ -14,7 +14,7 @@ def main(model: Name, sentences: In, out: Out):
     tokenizer = tokenizers.tokenizer_of(entry, model)
     ids, truncated = tokenizers.tokenize(table["text"].to_list(), tokenizer, settings, entry.bos)
     info = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
-    tokenizers.write(out, table["sentence_id"].to_numpy(), ids, truncated, info)
+    tokenizers.write(out, table["sentence_id"].to_numpy(), ids, tokenizers.pieces_of(ids, tokenizer), truncated, info)
 
 
 if __name__ == "__main__":

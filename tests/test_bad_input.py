@@ -93,7 +93,8 @@ def run_dump():
 
 
 def run_pool():
-    stages.pool.main("tiny", Path("data/states/tiny"), Path("data/pooled/tiny/vectors.parquet"))
+    inputs = "data/states/tiny", "data/tokens/tiny.parquet", "data/pairs/pairs.parquet", "data/fitted/tiny"
+    stages.pool.main("tiny", *map(Path, inputs), Path("data/pooled/tiny/vectors.parquet"))
 
 
 def run_baseline(name):
@@ -670,7 +671,7 @@ def test_a_damaged_shard_is_named_and_taken_away(tmp_path, damage, capsys):
 def test_an_unknown_pooling_is_refused_with_the_known_ones(finished):
     before = contents("data")
     settings("params.yaml", pooling="men")
-    with pytest.raises(ValueError, match=r"pooling is 'men', expected one of mean, last, first, max, weighted_mean"):
+    with pytest.raises(ValueError, match=r"pooling is 'men', expected one of mean, last, last_K, first, max, weighted_mean"):
         run_pool()
     assert contents("data") == before
 

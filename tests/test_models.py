@@ -7,10 +7,11 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
 from pipeline.catalog import Model
+from pipeline.cli import device_of
 from pipeline.dumping import check_lengths
 from pipeline.gate import gate_of
 from pipeline.layers import hidden_layers
-from pipeline.models import device_of, fingerprint, load, locate
+from pipeline.models import fingerprint, load, locate
 from pipeline.rwkv6 import Rwkv6ForCausalLM
 
 RANDOM = {"model_type": "rwkv6", "vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "head_size": 8}

@@ -7,14 +7,16 @@ import yaml
 from pipeline import params
 from pipeline.correlation import Correlate
 from pipeline.dumping import Dump
+from pipeline.learning import Fit
 from pipeline.pairs import Prepare
-from pipeline.pooling import POOLINGS
+from pipeline.pooling import parse
 from pipeline.reporting import Report
 from pipeline.scoring import Score
+from pipeline.sweeping import Sweep
 from pipeline.tokenizers import Tokenize
 
 COMMITTED = Path(__file__).resolve().parents[1] / "params.yaml"
-CLASSES = {"prepare": Prepare, "tokenize": Tokenize, "dump": Dump, "score": Score, "correlate": Correlate, "report": Report}
+CLASSES = {"prepare": Prepare, "tokenize": Tokenize, "dump": Dump, "fit": Fit, "score": Score, "sweep": Sweep, "correlate": Correlate, "report": Report}
 STUDY = {"dataset": "toy", "models": ["a"], "baselines": ["b"], "pooling": "mean"}
 
 
@@ -44,7 +46,7 @@ def test_the_committed_choices_parse():
     study = params.study(COMMITTED)
     values = yaml.safe_load(COMMITTED.read_text())
     assert {f.name: getattr(study, f.name) for f in fields(study)} == {key: values[key] for key in ("dataset", "models", "baselines", "pooling")}
-    assert study.pooling in POOLINGS
+    assert parse(study.pooling) == ("mean", ())
 
 
 def test_the_choices_leave_the_sections_aside(tmp_path):

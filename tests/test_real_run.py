@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import yaml
 
-from stages import baseline, correlate, dump, pool, prepare, report, score, tokenize
+from stages import baseline, compare, correlate, dump, fit, pool, prepare, report, score, sweep, tokenize
 
 PAIRS_A_SPLIT = 12  # of 5,801: the whole run takes a quarter of an hour; docs/mrpc.md has its figures
 
@@ -31,6 +31,8 @@ def study(testdata, tmp_path_factory):
     params |= {"dataset": "mrpc", "models": ["rwkv6-3m"], "baselines": ["overlap", "glove"], "prepare": {"limit": PAIRS_A_SPLIT}}
     params["dump"]["gate_tokens"] = 2000
     params["correlate"]["resamples"] = 200
+    params["fit"] |= {"epochs": 2, "runs": 2}
+    params["sweep"] = {"poolings": ["mean", "sif", "attention", "diagonal", "pairs_of_layers"], "corrections": ["none", "centre"], "similarities": ["cosine"]}
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog))
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     data, results = folder / "data", folder / "results"
@@ -38,9 +40,12 @@ def study(testdata, tmp_path_factory):
         patch.chdir(folder)
         prepare.main(data / "pairs")
         pairs, sentences = data / "pairs/pairs.parquet", data / "pairs/sentences.parquet"
-        tokenize.main("rwkv6-3m", sentences, data / "tokens.parquet")
-        dump.main("rwkv6-3m", data / "tokens.parquet", sentences, data / "states", data / "manifests/rwkv6-3m.json")
-        pool.main("rwkv6-3m", data / "states", data / "pooled/rwkv6-3m/vectors.parquet")
+        tokenize.main("rwkv6-3m", sentences, data / "tokens/rwkv6-3m.parquet")
+        dump.main("rwkv6-3m", data / "tokens/rwkv6-3m.parquet", sentences, data / "states", data / "manifests/rwkv6-3m.json")
+        fit.main("rwkv6-3m", data / "states", pairs, data / "fitted/rwkv6-3m", device="cpu", threads=1)
+        inputs = data / "states", data / "tokens/rwkv6-3m.parquet", pairs, data / "fitted/rwkv6-3m"
+        pool.main("rwkv6-3m", *inputs, data / "pooled/rwkv6-3m/vectors.parquet")
+        sweep.main("rwkv6-3m", *inputs, data / "sweeps/rwkv6-3m")
         for name in ("overlap", "glove"):
             baseline.main(name, pairs, sentences, data / "baselines" / name)
         score.main(pairs, data / "pooled", data / "baselines", data / "scores.parquet")
@@ -54,6 +59,8 @@ def study(testdata, tmp_path_factory):
             results / "report.md",
             results / "l.png",
         )
+        inputs = data / "pairs", data / "sweeps", data / "fitted", data / "tokens"
+        compare.main(*inputs, results / "poolings.csv", results / "poolings-by-layer.csv", results / "poolings.md", results / "poolings.png")
     return folder
 
 
@@ -74,3 +81,12 @@ def test_subset_and_coverage_reach_the_report(study):
     assert "## train-5" in page
     assert "| glove | 50 |" in page
     assert "Warning" not in page
+
+
+def test_every_pooling_of_the_sweep_is_compared_and_where_attention_looked_is_kept(study):
+    table = pl.read_csv(study / "results/poolings.csv")
+    assert set(table["pooling"]) == {"mean", "sif", "attention", "diagonal", "pairs_of_layers"}
+    assert set(table["split"]) == {"validation", "test"}
+    weights = pl.read_parquet(study / "data/sweeps/rwkv6-3m/attention.parquet").group_by("sentence_id").agg(pl.col("layer_00", "layer_12").sum())
+    assert weights.select((pl.col("layer_00", "layer_12") - 1).abs().max()).row(0) == pytest.approx((0, 0), abs=1e-5)
+    assert "What attention looks at" in (study / "results/poolings.md").read_text()

@@ -160,7 +160,7 @@ def test_written_tokens_read_back_as_they_were(tmp_path):
     ids = [np.array(one, dtype=np.int32) for one in ([5, 6, 7], [1], [65535, 0])]
     truncated = np.array([False, True, False])
     info = {"tokenizer": {"kind": "bytes"}, "bos": None}
-    tokenizers.write(tmp_path / "a" / "tokens.parquet", np.array([4, 0, 9]), ids, truncated, info)
+    tokenizers.write(tmp_path / "a" / "tokens.parquet", np.array([4, 0, 9]), ids, [["a"] * len(one) for one in ids], truncated, info)
     found_sentences, found_ids, found_truncated, found_info = tokenizers.read(tmp_path / "a" / "tokens.parquet")
     assert found_sentences.tolist() == [4, 0, 9]
     assert [one.tolist() for one in found_ids] == [[5, 6, 7], [1], [65535, 0]]
@@ -170,12 +170,30 @@ def test_written_tokens_read_back_as_they_were(tmp_path):
 
 
 def test_one_sentence_reads_back_too(tmp_path):
-    tokenizers.write(tmp_path / "tokens.parquet", np.array([0]), [np.array([3, 4], dtype=np.int32)], np.array([False]), {})
+    tokenizers.write(tmp_path / "tokens.parquet", np.array([0]), [np.array([3, 4], dtype=np.int32)], [["c", "d"]], np.array([False]), {})
     assert [one.tolist() for one in tokenizers.read(tmp_path / "tokens.parquet")[1]] == [[3, 4]]
 
 
 def test_other_tools_read_the_written_tokens(tmp_path):
-    tokenizers.write(tmp_path / "tokens.parquet", np.array([0, 1]), [np.array([3, 4], np.int32), np.array([5], np.int32)], np.array([False, True]), {})
+    tokenizers.write(
+        tmp_path / "tokens.parquet", np.array([0, 1]), [np.array([3, 4], np.int32), np.array([5], np.int32)], [["c", "d"], ["e"]], np.array([False, True]), {}
+    )
     table = pl.read_parquet(tmp_path / "tokens.parquet")
-    assert dict(table.schema) == {"sentence_id": pl.Int64, "ids": pl.List(pl.Int32), "truncated": pl.Boolean}
+    assert dict(table.schema) == {"sentence_id": pl.Int64, "ids": pl.List(pl.Int32), "pieces": pl.List(pl.String), "truncated": pl.Boolean}
     assert table["ids"].to_list() == [[3, 4], [5]]
+
+
+@pytest.mark.parametrize("kind", ["world", "bytes"])
+def test_pieces_are_the_text_of_each_token(kind):
+    tokenizer = tokenizers.TOKENIZERS[kind](None, False)
+    text = "The bank's 25 new branches opened"
+    ids = [np.array(one) for one in tokenizer.encode([text, "a"])]
+    pieces = tokenizers.pieces_of(ids, tokenizer)
+    assert ["".join(one) for one in pieces] == [text, "a"]
+    assert [len(one) for one in pieces] == [len(one) for one in ids]
+
+
+def test_a_token_of_part_of_a_character_has_a_piece_too():
+    tokenizer = tokenizers.TOKENIZERS["world"](None, False)
+    ids = [np.array(tokenizer.encode(["\U0001f9ff"])[0])]  # not in the vocabulary: several tokens of single bytes
+    assert len(tokenizers.pieces_of(ids, tokenizer)[0]) == len(ids[0]) > 1

@@ -1,0 +1,201 @@
+"""results/poolings.md and its picture: what `comparing` found, and what attention looks at."""
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from pipeline import comparing
+from pipeline.reporting import difference, escaped, markdown_table, with_interval
+
+RARE = 10  # tokens seen less often are not listed
+LISTED = 12  # tokens at either end
+EXAMPLES = 3  # sentences with their weights
+
+
+def page(table, left_out, fits, looks, info, params):
+    """The lines of the page: table of `comparing.compare` for all encoders, {encoder: {what was left out: why}}, {encoder: fit.json},
+    {encoder: lines of `look`}, the info of the pairs and the section `correlate`."""
+    lines = [f"# {info['dataset']}: which pooling?", ""]
+    lines += [
+        f"Spearman's rho of scores and labels. The layer of each line is the one with the largest rho on train. Brackets: {100 * params.confidence:g} % "
+        f"intervals by a bootstrap over components ({params.resamples:,} resamples), paired for differences. `choosing again`: the same with the "
+        "layer chosen anew in every resample of train, for what the choice adds to the uncertainty. p: Holm's over the lines of a table. `found from`: the "
+        "difference that such a test finds in 80 % of samples. Learned poolings are means over their runs, with the standard deviation between runs; "
+        "their layers are chosen by train pairs that a run had held out.",
+        "",
+        "![rho by layer, and differences from the mean](poolings.png)",
+        "",
+    ]
+    for encoder in table["encoder"].unique(maintain_order=True):
+        here = table.filter(encoder=encoder)
+        lines += [f"## {encoder}", ""]
+        parts = here.partition_by("split", maintain_order=True)
+        for part in parts:
+            lines += [f"**{part['split'][0]}** ({part['n'][0]} pairs). {answer(part)}", ""]
+        lines += [f"### {encoder}, every pooling, {parts[-1]['split'][0]}", "", *results(parts[-1]), ""]
+        lines += [*learned(fits[encoder], here), *looks.get(encoder, [])]
+        if left_out[encoder]:
+            lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in left_out[encoder].items()) + ".", ""]
+    return lines
+
+
+def answer(part):
+    """What can be said of learned attention on one split: a sentence, or what is best where it was not in the sweep."""
+    found = {row["against"]: row for row in part.filter(family="pooling", pooling=comparing.CONTROL[0]).iter_rows(named=True)}
+    if "mean" not in found:
+        best = part.filter(family="pooling").sort("spearman", descending=True, nulls_last=True).row(0, named=True)
+        return f"The largest rho is that of {best['pooling']}: {best['spearman']:.4f}."
+    row, control = found["mean"], found.get(comparing.CONTROL[1])
+    verdict = "differs from" if row["p"] < 0.05 else "cannot be told from"
+    text = f"Learned attention {verdict} the mean: {difference(row)}, p = {row['p']:.2g}"
+    if control:
+        verdict = "and differs from" if control["p"] < 0.05 else "but cannot be told from" if row["p"] < 0.05 else "nor from"
+        text += f"; {verdict} its control of as many parameters: {difference(control)}, p = {control['p']:.2g}"
+    return f"{text}."
+
+
+def results(part):
+    """The table of one encoder and split."""
+    header = ["what", "layer", "rho", "sd of runs", "difference", "against", "choosing again", "p", "found from"]
+    shown = {"pooling": lambda row: row["pooling"], "correction": lambda row: f"{row['pooling']}, {row['correction']}"}
+    shown["similarity"] = lambda row: f"{row['pooling']}, {row['similarity']}"
+    cells = []
+    for row in part.iter_rows(named=True):
+        name = shown.get(row["family"], lambda row: f"{row['family']}: {row['pooling']}, {row['correction']}, {row['similarity']}")(row)
+        again = "" if row["against"] is None else f"[{row['choice_difference_low']:+.3f}, {row['choice_difference_high']:+.3f}]"
+        cells.append(
+            [
+                name.replace("_", " "),
+                row["layer"],
+                with_interval(row | {"spearman_low": row["low"], "spearman_high": row["high"]}, "spearman"),
+                "" if row["spread"] is None else f"{row['spread']:.4f}",
+                difference(row),
+                row["against"] or "",
+                again,
+                "" if row["p"] is None else f"{row['p']:.2g}",
+                "" if row["detectable"] is None else f"{row['detectable']:.3f}",
+            ]
+        )
+    return markdown_table(header, cells, left=2)
+
+
+def learned(fit, here):
+    """What was learned, at the layer that was chosen: epochs and the rho of held-out train pairs."""
+    if "nothing" in fit:
+        return [f"Nothing was learned: {fit['nothing']}.", ""]
+    cells = []
+    for name, found in fit["poolings"].items():
+        row = here.filter(family="pooling", pooling=name).head(1)
+        if len(row):
+            at = fit["layers"].index(int(row["layer"][0])) if row["layer"][0] else 0
+            before, after, epochs = (np.array(found[key], dtype=float)[:, at] for key in ("rho_at_start", "rho_held_out", "epoch"))
+            cells.append(
+                [
+                    name.replace("_", " "),
+                    row["layer"][0],
+                    len(epochs),
+                    f"{before.mean():.4f}",
+                    f"{after.mean():.4f}",
+                    f"{epochs.min():.0f} to {epochs.max():.0f}",
+                ]
+            )
+    header = ["learned", "layer", "runs", "held-out rho at the start", "at the epoch kept", "epochs kept"]
+    note = " Train labels were permuted: a control in which there is nothing to learn." * fit["settings"]["shuffle_labels"]
+    return [f"{fit['pairs']} train pairs.{note}", "", *markdown_table(header, cells, left=2), ""]
+
+
+def look(weights, pieces, idf, pairs, layer):
+    """What the first run of attention looks at, in the sentences of the last split: weights, text and idf of the tokens, {sentence_id:
+    (T,)} each, at a layer -> lines. A weight is shown as a multiple of 1 / T, which is what the mean gives."""
+    if not weights:
+        return []
+    ids = (
+        pairs.filter(split=pairs["split"][-1])
+        .sort("pair_id")
+        .select(pl.concat_list("sentence1_id", "sentence2_id").explode())
+        .to_series()
+        .unique(maintain_order=True)
+    )
+    relative, pieces, idf = [weights[i] * len(weights[i]) for i in ids], [pieces[i] for i in ids], [idf[i] for i in ids]
+    flat = pl.DataFrame({"piece": [p for one in pieces for p in one], "weight": np.concatenate(relative), "idf": np.concatenate(idf)})
+    position = np.concatenate([np.arange(len(one)) / max(1, len(one) - 1) for one in relative])
+    by_idf, by_position = (stats.spearmanr(flat["weight"], other).statistic for other in (flat["idf"], position))
+    lines = [f"### What attention looks at (first run, layer {layer}, {len(pieces)} sentences)", ""]
+    lines += [f"Spearman's rho of a token's weight and its idf: {by_idf:.2f}; and its place in the sentence: {by_position:.2f}.", ""]
+    common = flat.group_by("piece").agg(pl.len().alias("count"), pl.col("weight").mean()).filter(pl.col("count") >= RARE).sort("weight", "piece")
+    readable = common.filter(pl.col("piece").str.strip_chars().str.contains(r"^[\x21-\x7e]+$"))
+    for title, rows in (("most", readable.tail(LISTED).reverse()), ("least", readable.head(LISTED))):
+        shown = ", ".join(f"{escaped(piece.strip())} {weight:.2f}" for piece, weight in rows.select("piece", "weight").iter_rows())
+        lines += [f"- weighs {title}, in multiples of the mean's weight: {shown}"]
+    lines += [""]
+    if np.mean([len(p) for one in pieces for p in one]) > 1.5:  # letters one by one are nothing to read
+        lines += ["Bold: at least 1.5 times the mean's weight; small: at most half.", ""]
+        lines += [f"- {marked(*one)}" for one in list(zip(pieces, relative))[:EXAMPLES]] + [""]
+    return lines
+
+
+def marked(pieces, weights):
+    """A sentence in which heavy pieces are bold and light ones small."""
+    text = ""
+    for piece, weight in zip(pieces, weights):
+        word = piece.strip()
+        shown = escaped(word)
+        if word and weight >= 1.5:
+            shown = f"**{shown}**"
+        elif word and weight <= 0.5:
+            shown = f"<sub>{shown}</sub>"
+        text += " " * (piece[:1].isspace()) + shown
+    return text.strip()
+
+
+def picture(table, layers, split, path):
+    """For each encoder: rho of every pooling by layer on a split, and the differences from the mean with their intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    encoders = table["encoder"].unique(maintain_order=True).to_list()
+    lines = {
+        "mean": "0.15",
+        "attention": "tab:red",
+        "diagonal": "tab:orange",
+        "idf_mean": "tab:blue",
+        "sif": "tab:cyan",
+        "last": "tab:green",
+        "max": "tab:purple",
+    }
+    with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
+        figure, axes = plt.subplots(len(encoders), 2, figsize=(9.6, 3.7 * len(encoders)), layout="constrained", squeeze=False, width_ratios=[1.15, 1])
+        for (left, right), encoder in zip(axes, encoders):
+            for name, colour in lines.items():
+                rows = layers.filter(pl.col("layer").is_not_null(), encoder=encoder, split=split, pooling=name).sort("layer")
+                if len(rows):
+                    left.plot(
+                        rows["layer"],
+                        rows["spearman"],
+                        color=colour,
+                        marker="o",
+                        markersize=3,
+                        linewidth=1.6 if name in ("mean", "attention") else 1.1,
+                        label=name,
+                    )
+                    left.fill_between(rows["layer"], rows["least"], rows["most"], color=colour, alpha=0.2, linewidth=0)
+            left.set_title(f"{encoder}, {split}", loc="left", fontweight="bold")
+            left.set_xlabel("layer (0 = embedding)")
+            left.set_ylabel("Spearman's rho with the labels")
+            left.xaxis.get_major_locator().set_params(integer=True)
+            rows = table.filter(pl.col("against") == "mean", pl.col("family") == "pooling", encoder=encoder, split=split).sort("difference")
+            colours = ["tab:red" if p < 0.05 else "0.55" for p in rows["p"]]
+            y = np.arange(len(rows))
+            right.hlines(y, rows["difference_low"], rows["difference_high"], color=colours, linewidth=2)
+            right.scatter(rows["difference"], y, color=colours, s=22, zorder=3)
+            layer = [f", layer {layer}" if layer else "" for layer in rows["layer"]]
+            right.set_yticks(y, [name.replace("_", " ") + at for name, at in zip(rows["pooling"], layer)])
+            right.axvline(0, color="0.3", linewidth=0.8)
+            right.set_xlabel("rho less that of the mean (red: p < .05 after Holm)")
+            right.grid(axis="y", visible=False)
+        handles, names = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, [name.replace("_", " ") for name in names], loc="outside upper left", ncols=len(names), frameon=False)
+        figure.savefig(path, dpi=160, format="png")
+        plt.close(figure)

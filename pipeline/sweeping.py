@@ -1,0 +1,183 @@
+"""Every pooling x correction x similarity x layer of one model in one read of its token states.
+
+Layer by layer, so that only one layer's vectors are held, and each column of the shards is read once. Nothing is kept but the scores of
+the pairs (contract C5, a combination's pairs one behind the other in the order of pair_id) and where attention looked.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import pooling, scoring, shards, splits
+from pipeline.corrections import RankError, correction_of
+from pipeline.files import replacing
+
+PAIRS_OF_LAYERS = "pairs_of_layers"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Section `sweep` of params.yaml: every combination of the three lists, at every layer."""
+
+    poolings: list[str]
+    """names as in `pooling`; attention, diagonal and scalar_mix stand for all their runs, pairs_of_layers for layers_I_J of every two layers"""
+    corrections: list[str]
+    """as in score.corrections"""
+    similarities: list[str]
+    """as in score.similarities"""
+
+    def __post_init__(self):
+        scoring.check_names("sweep", self.similarities, self.corrections)
+        if not self.poolings:
+            raise ValueError("sweep.poolings is empty: mean is one of them")
+        for name in self.poolings:
+            if name != PAIRS_OF_LAYERS:
+                pooling.parse(name)
+        if twice := sorted({name for name in self.poolings if self.poolings.count(name) > 1}):
+            raise ValueError(f"sweep.poolings lists {', '.join(twice)} twice: once is enough")
+
+
+def expand(names, layers, fitted):
+    """The poolings of a sweep, with all runs of learned ones and all pairs of layers -> list of names."""
+    found = []
+    for name in names:
+        if name == PAIRS_OF_LAYERS:
+            found += [f"layers_{i}_{j}" for i, j in combinations(layers, 2)]
+        elif name in fitted:
+            found += [f"{name}_{run}" for run in fitted[name]]
+        else:
+            found.append(name)
+    return found
+
+
+def left_out(names, batch, fitted):
+    """What cannot be computed from a dump like this batch -> {pooling: why}."""
+    found = {}
+    for name in names:
+        entry = "mean" if name == PAIRS_OF_LAYERS else pooling.parse(name)[0]
+        if entry in (*pooling.LEARNED, "scalar_mix") and not fitted.get(entry):
+            found[name] = "not fitted (fit.poolings)"
+        elif not pooling.holds_tokens(batch) and entry not in (*pooling.FROM_STATISTICS, *pooling.MIXES):
+            found[name] = "needs every token (dump.keep)"
+    return found
+
+
+def vectors_of(batches, layer, name, names, weights, fitted, train):
+    """One layer, read once -> {pooling: (S, D) float32 with row i = sentence_id i}."""
+    functions = {one: pooling.function_of(one, layer, weights, fitted) for one in names}
+    parts = []
+    for batch in batches:
+        if pooling.holds_tokens(batch):
+            parts.append((shards.sentence_starts(batch)[0], pooling.pool_tokens(batch, name, functions)))
+        else:
+            parts.append((batch["sentence_id"].to_numpy(), {one: pooling.pool_statistics(batch, name, one) for one in names}))
+    ids, found = np.concatenate([ids for ids, _ in parts]), {}
+    for one in names:
+        rows = np.concatenate([pooled.pop(one) for _, pooled in parts])
+        found[one] = np.empty_like(rows)
+        found[one][ids] = rows
+    if "sif" in found:
+        found["sif"] = pooling.without_common(found["sif"][train])(found["sif"])
+    return found
+
+
+def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
+    """A folder of shards and pairs (C2) -> a Parquet file of C5, a row group a pooling and layer.
+
+    weights: `pooling.token_weights`; fitted: `fitted.read`. Poolings that this dump or fit cannot give are left out, and named in
+    the file's metadata with the reason. Raises FileNotFoundError for a folder without shards.
+    """
+    batches = list(shards.record_batches(folder))
+    if not batches:
+        raise FileNotFoundError(f"no shards in {folder}: run the dump stage first")
+    pairs, train = pairs.sort("pair_id"), splits.train_sentences(pairs)
+    missing = left_out(params.poolings, batches[0], fitted)
+    layers = pooling.layers_of(batches[0])
+    names = expand([name for name in params.poolings if name not in missing], layers, fitted)
+    mixes = {name: pooling.mix_of(name, fitted) for name in names if pooling.parse(name)[0] in pooling.MIXES}
+    of_tokens = [name for name in names if name not in mixes]
+    means, few = {}, {}
+    schema = pl.DataFrame(schema=scoring.SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    with replacing(out) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+
+        def score(name, layer, encoded):
+            table, missed = scores_of(encoded, pairs, train, encoder, name, layer, params)
+            for correction in missed:
+                few.setdefault(f"{name} with {correction}", []).append(layer)
+            writer.write_table(pa.table(table.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(schema))
+
+        for layer, column in layers.items():
+            wanted = of_tokens + ["mean"] * (bool(mixes) and "mean" not in of_tokens)
+            pooled = vectors_of(batches, layer, column, wanted, weights, fitted, train)
+            if mixes:
+                means[layer] = pooled["mean"]
+            for name in of_tokens:
+                score(name, layer, pooled.pop(name))
+        for name, mix in mixes.items():
+            score(name, None, mix(means))
+        missing |= {name: f"too few dimensions at layers {', '.join(map(str, layers))}" for name, layers in few.items()}
+        writer.add_key_value_metadata({"drillcore": json.dumps({"encoder": encoder, "left_out": missing}, sort_keys=True)})
+    return missing
+
+
+def scores_of(encoded, pairs, train, encoder, name, layer, params):
+    """Sentence vectors (S, D) of one pooling and layer -> rows of C5 for every correction and similarity, and the corrections for
+    which the train vectors have too few dimensions, as last tokens at layer 0 have."""
+    first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
+    tables, few = [], []
+    for correction in params.corrections:
+        try:
+            corrected = encoded if correction == "none" else correction_of(correction)(encoded[train])(encoded)
+        except RankError:
+            few.append(correction)
+            continue
+        for similarity in params.similarities:
+            scores = scoring.score_pairs(corrected, first, second, similarity)
+            tables.append(scoring.rows(pairs, encoder, name, correction, layer, similarity, scores))
+    return pl.concat(tables), few
+
+
+def read(path, pairs):
+    """A file of `sweep` -> (its combinations as a table of encoder, pooling, correction, layer, similarity, their scores (K, P) in the
+    order of pair_id, {pooling left out: why}). ValueError where its pairs are others."""
+    file = pq.ParquetFile(path)
+    ids = np.sort(pairs["pair_id"].to_numpy())
+    found = file.read(columns=["pair_id", "score"])
+    if not np.array_equal(found["pair_id"].to_numpy(), np.tile(ids, len(found) // len(ids))):
+        raise ValueError(f"{path} holds the scores of other pairs: run the sweep stage again")
+    keys = pl.concat(  # row group by row group: all rows' names at once would be far larger than their scores
+        pl.from_arrow(file.read_row_group(i, columns=["encoder", "pooling", "correction", "layer", "similarity"])).gather_every(len(ids))
+        for i in range(file.num_row_groups)
+    )
+    missing = json.loads(file.metadata.metadata[b"drillcore"])["left_out"]
+    return keys, found["score"].to_numpy().reshape(-1, len(ids)), missing
+
+
+def read_attention(path, layer):
+    """A file of `write_attention` -> {sentence_id: (T,) weights} at a layer, {} where it has none."""
+    file = pq.ParquetFile(path)
+    if shards.layer_name(layer) not in file.schema_arrow.names:
+        return {}
+    table = file.read(columns=["sentence_id", shards.layer_name(layer)])
+    ids, starts = shards.sentence_starts(table)
+    return dict(zip(ids.tolist(), np.split(table[shards.layer_name(layer)].to_numpy(), starts[1:-1])))
+
+
+def write_attention(folder, out, fitted):
+    """Where the first run of attention looked: a Parquet file with a row for each token, columns sentence_id, position and layer_00 ...
+    (float32 weights that sum to 1 over a sentence). Without a fit it has no rows."""
+    queries = fitted.get("attention", {}).get(0, {})
+    fields = [("sentence_id", pa.int64()), ("position", pa.int32()), *((shards.layer_name(layer), pa.float32()) for layer in queries)]
+    schema = pa.schema(fields)
+    with replacing(out) as part, pq.ParquetWriter(part, schema) as writer:
+        for batch in shards.record_batches(folder) if queries else ():
+            columns, (_, starts) = [batch["sentence_id"], batch["position"]], shards.sentence_starts(batch)
+            for layer, query in queries.items():
+                states = shards.layer(batch, shards.layer_name(layer))
+                columns.append(pa.array(np.concatenate([pooling.attention_weights(states[a:b].astype(np.float32), query) for a, b in pairwise(starts)])))
+            writer.write_batch(pa.record_batch(columns, schema=schema))
