@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.special import ndtr, ndtri
 
 from pipeline import splits
-from pipeline.correlation import CELLS, KEYS, Correlate, bootstrap, interval, is_binary, name_of, selected, spearman, weighted_midranks
+from pipeline.correlation import KEYS, Correlate, bootstrap, interval, is_binary, name_of, selected, spearman, weighted
 
 ROUNDING = 1e-12  # statistics of order 1 that are closer than this are equal: the same ranks, summed in another order
 
@@ -56,34 +56,10 @@ def trend(layers, estimates, resampled, confidence):
     return estimate, low[0], high[0], p[0]
 
 
-def weighted(scores, labels, weights):
-    """Rho and AUC of pairs that occur as often as weights (n, B) say -> {"spearman": (K, B), "auc": (K, B)}, NaN where undefined.
-
-    With ranks r of the scores and s of the labels about their weighted mean, rho = sum w r s / sqrt(sum w r^2 sum w s^2). For
-    0/1 labels, m ones among n pairs, s takes two values n / 2 apart, so sum w r s = n / 2 m (n - m) (AUC - 1 / 2).
-    """
-    n = weights.sum(axis=0)
-    ranks_y = weighted_midranks(labels, weights) - n / 2
-    weighted_y = weights * ranks_y
-    spread_y = np.einsum("nb,nb->b", weighted_y, ranks_y)
-    ones = labels @ weights if is_binary(labels) else np.nan
-    found = {"spearman": np.empty((len(scores), len(n))), "auc": np.empty((len(scores), len(n)))}
-    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: one score or one label only
-        for k, one in enumerate(scores):
-            ranks = weighted_midranks(one, weights) - n / 2
-            shared = np.einsum("nb,nb->b", weighted_y, ranks)
-            found["spearman"][k] = shared / np.sqrt(spread_y * np.einsum("nb,nb,nb->b", weights, ranks, ranks))
-            found["auc"][k] = shared / (n / 2 * ones * (n - ones)) + 0.5
-    return found
-
-
 def jackknife(scores, labels, component):
-    """Rho and AUC without each of the C components in turn, in bounded memory -> {"spearman": (K, C), "auc": (K, C)}."""
+    """The statistics without each of the C components in turn: scores (K, n), labels (n,), component (n,) -> {statistic: (K, C)}."""
     names, where = np.unique(component, return_inverse=True)
-    step = max(1, CELLS // len(labels))
-    parts = [np.arange(start, min(start + step, len(names))) for start in range(0, len(names), step)]
-    found = [weighted(scores, labels, (where[:, None] != part).astype(np.float64)) for part in parts]
-    return {name: np.concatenate([one[name] for one in found], axis=1) for name in found[0]}
+    return weighted(scores, labels, lambda start, stop: where[:, None] != np.arange(start, stop), len(names))
 
 
 def bca(estimate, resampled, left_out, confidence):
