@@ -267,9 +267,9 @@ def bootstrap_cost(rounds=5, vectors=250, resamples=10_000, pairs=5801, componen
     took = seconds(correlation.bootstrap, scores, labels, component, resamples, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    size = f"{vectors} vectors, {pairs} pairs in {components} components"
+    times = f"{1e6 * each['loop']:.0f} / {1e6 * each['ours']:.1f} us; {vectors} vectors, {pairs} pairs in {components} components"
     return [
-        row("bootstrap, scipy.stats.spearmanr in a loop / ours", each["loop"] / each["ours"], f"{1e6 * each['loop']:.0f} / {1e6 * each['ours']:.1f} us; {size}"),
+        row("bootstrap, scipy.stats.spearmanr in a loop / ours", each["loop"] / each["ours"], times),
         row("the largest difference of the two", float(np.abs(found["ours"] - found["loop"]).max()), f"{sample} resamples, each with another vector"),
         row(f"peak GiB beyond the inputs, {resamples:,} resamples", peak / 2**30, f"the results are {3 * 8 * vectors * resamples / 2**30:.3f} GiB of it"),
         row(f"seconds for {resamples:,} resamples", took, "rho, AUC and Pearson's r, while memory was traced"),
