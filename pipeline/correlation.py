@@ -39,13 +39,13 @@ class Correlate:
 
 
 def spearman(scores, labels):
-    """Spearman's rho with midranks for ties (SciPy); None where all scores are equal, such as those of last tokens that are all "."."""
-    return None if np.ptp(scores) == 0 else float(stats.spearmanr(scores, labels).statistic)
+    """Spearman's rho with midranks for ties (SciPy); None where all scores are equal, such as those of last tokens that are all ".", or all labels."""
+    return None if np.ptp(scores) == 0 or np.ptp(labels) == 0 else float(stats.spearmanr(scores, labels).statistic)
 
 
 def pearson(scores, labels):
-    """Pearson's r (SciPy); None where all scores are equal."""
-    return None if np.ptp(scores) == 0 else float(stats.pearsonr(scores, labels).statistic)
+    """Pearson's r (SciPy); None where all scores or all labels are equal."""
+    return None if np.ptp(scores) == 0 or np.ptp(labels) == 0 else float(stats.pearsonr(scores, labels).statistic)
 
 
 def auc(scores, labels):
@@ -65,8 +65,11 @@ STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
 
 KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]  # what tells the scores of C5 apart
 TYPES = dict.fromkeys(KEYS, pl.String) | {"layer": pl.Int32, "split": pl.String, "positives": pl.Float64}
-TYPES |= dict.fromkeys(("difference", "difference_low", "difference_high", "difference_p"), pl.Float64)  # `inference.compare` adds them
 TYPES |= {f"{name}{end}": pl.Float64 for name in STATISTICS for end in ("", "_low", "_high")}  # also where all are null
+INFERRED = ["spearman_band_low", "spearman_band_high", "slope", "slope_low", "slope_high", "slope_p"]  # what `inference.infer` adds
+INFERRED += ["difference", "difference_low", "difference_high", "difference_p", "detectable", "partial", "partial_low", "partial_high"]
+INFERRED += ["auc_difference", "auc_difference_p", "accuracy", "f1", "balanced_accuracy", "mcc"]
+TYPES |= dict.fromkeys(INFERRED, pl.Float64)
 
 
 def ceiling(labels):
@@ -177,25 +180,43 @@ def interval(resampled, confidence):
     return [list(side) for side in zip(*bounds)]
 
 
+def arranged(scores):
+    """The table of C5 -> encoder, pooling, correction, layer and similarity (K rows), and the scores (K, pairs) in the order of pair_id.
+
+    Raises ValueError for a score that is not finite.
+    """
+    if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
+        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *KEYS).row(0, named=True)}")
+    keys = scores.select(KEYS).unique(maintain_order=True).sort(KEYS, nulls_last=True)
+    by_key = scores.sort("pair_id", maintain_order=True).partition_by(KEYS, as_dict=True)
+    return keys, np.stack([by_key[key]["score"].to_numpy() for key in keys.iter_rows()])
+
+
+def stream(params: Correlate, split):
+    """The seed of a split's resamples."""
+    return [params.seed, zlib.crc32(split.encode())]
+
+
 def correlate(scores, pairs, subsets, params: Correlate):
-    """The table of C5 -> one row for each encoder, pooling, correction, layer, similarity and split (or named subset).
+    """The table of `correlate_and_resample` alone."""
+    return correlate_and_resample(scores, pairs, subsets, params)[0]
+
+
+def correlate_and_resample(scores, pairs, subsets, params: Correlate):
+    """The table of C5 -> one row for each split (or named subset), encoder, pooling, correction, layer and similarity, in this order;
+    and {split: rho (K, resamples)} with a row for each of the table's rows of that split.
 
     Columns: encoder, pooling, correction, layer, similarity, split, n, components, positives (share; null for graded labels), the
     statistics with _low and _high, ceiling (of rho), spearman_of_ceiling, ties (share), resamples (in which rho is defined).
     Raises ValueError for a score that is not finite.
     """
-    if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
-        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *KEYS).row(0, named=True)}")
-    scores = scores.sort("pair_id", maintain_order=True)
-    encoders = scores.select(KEYS).unique(maintain_order=True).sort(KEYS, nulls_last=True)
-    by_encoder = scores.partition_by(KEYS, as_dict=True)
-    matrix = np.stack([by_encoder[key]["score"].to_numpy() for key in encoders.iter_rows()])  # (K, pairs), columns by pair_id
+    keys, matrix = arranged(scores)
     pairs = pairs.sort("pair_id")
-    tables = []
+    tables, rhos = [], {}
     for split, rows in splits.groups(pairs, subsets).items():
         labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
         part = matrix[:, rows]
-        resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])
+        resampled = bootstrap(part, labels, component, params.resamples, stream(params, split))
         columns = {"split": [split], "n": [len(labels)], "components": [len(np.unique(component))]}
         columns["positives"] = [float(labels.mean()) if is_binary(labels) else None]
         for name, statistic in STATISTICS.items():
@@ -205,8 +226,9 @@ def correlate(scores, pairs, subsets, params: Correlate):
         columns["ties"] = [tied(one) for one in part]
         columns["resamples"] = np.isfinite(resampled["spearman"]).sum(axis=1).tolist()
         values = {name: column * len(part) if len(column) == 1 else column for name, column in columns.items()}
-        tables.append(pl.concat([encoders, pl.DataFrame(values, schema_overrides=TYPES)], how="horizontal"))
-    return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling"))
+        tables.append(pl.concat([keys, pl.DataFrame(values, schema_overrides=TYPES)], how="horizontal"))
+        rhos[split] = resampled["spearman"]
+    return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling")), rhos
 
 
 def selected(table):

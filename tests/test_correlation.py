@@ -66,6 +66,7 @@ def test_equal_scores_have_no_correlation_and_an_auc_of_one_half():
     labels = np.array([0.0, 1, 1, 0])
     assert spearman(np.ones(4), labels) is None
     assert pearson(np.ones(4), labels) is None
+    assert spearman(labels, np.ones(4)) is pearson(labels, np.ones(4)) is None
     assert auc(np.ones(4), labels) == 0.5
 
 
