@@ -276,7 +276,7 @@ def _slope(positives, negatives):
 
 
 def bands(curves, rho, resampled, confidence):
-    """`simultaneous` over the layers of each curve: curves (row numbers of each), rho (K,), resampled (K, B) -> low, high, each (K,)."""
+    """`simultaneous` over the layers of each curve: curves (row numbers of each), rho (K,), resampled (K, B) -> {column: (K,)}."""
     low, high = np.full((2, len(rho)), np.nan)
     for rows in curves:
         low[rows], high[rows] = simultaneous(rho[rows], resampled[rows], confidence)

@@ -196,7 +196,8 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     lines += [
         f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {share} intervals, one by one, by a "
         f"bootstrap over components of pairs that share sentences ({correlate.resamples:,} resamples). "
-        f"The layer of each model is the one with the largest rho on {chosen_on}. p-values are Holm's over the rows of their table, column by column.",
+        f"The layer of each model is the one with the largest rho on {chosen_on}. p-values are Holm's over the rows of their table, "
+        "column by column, so an interval without 0 can stand beside a large p.",
         "",
     ]
     if correlate.reference:
