@@ -14,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 
-from pipeline import dumping, layers, pooling, scratch, shards
+from pipeline import correlation, dumping, layers, pooling, scratch, shards
 from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
 
 ROOT = Path(__file__).parents[1]
@@ -239,6 +241,41 @@ def pooling_cost(rounds=5, sentences=1000, dim=768, count=13):
     ]
 
 
+def bootstrap_cost(rounds=5, vectors=250, resamples=10_000, pairs=5801, components=5143):
+    """(h) Bootstrap of 25 layers x 10 poolings over MRPC's pairs against a loop over scipy.stats.spearmanr, and its memory."""
+    random = np.random.default_rng()
+    component = random.permutation(np.append(np.arange(components), random.integers(0, components, pairs - components)))
+    labels = (random.random(pairs) < 0.676).astype(np.float64)
+    scores = random.standard_normal((vectors, pairs)) + labels
+    scores[::10] = np.round(scores[::10], 1)  # one pooling in ten has ties, as `last` has
+    few, sample = resamples // 10, 100
+    drawn = [np.repeat(np.arange(pairs), times.astype(int)) for times in correlation.resample_weights(component, sample, np.random.default_rng(0)).T]
+    chosen = np.arange(sample) % vectors  # each resample with another vector
+    repeated = [(scores[k, rows], labels[rows]) for k, rows in zip(chosen, drawn)]
+    found = {}
+
+    def ours():
+        found["ours"] = correlation.bootstrap(scores, labels, component, few, 0)["spearman"][chosen, np.arange(sample)]
+
+    def loop():
+        found["loop"] = [stats.spearmanr(*two).statistic for two in repeated]
+
+    functions = {"ours": lambda: seconds(ours) / few / vectors, "loop": lambda: seconds(loop) / sample}
+    in_turns(1, **functions)
+    each = in_turns(rounds, **functions)
+    tracemalloc.start()
+    took = seconds(correlation.bootstrap, scores, labels, component, resamples, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    times = f"{1e6 * each['loop']:.0f} / {1e6 * each['ours']:.1f} us; {vectors} vectors, {pairs} pairs in {components} components"
+    return [
+        row("bootstrap, scipy.stats.spearmanr in a loop / ours", each["loop"] / each["ours"], times),
+        row("the largest difference of the two", float(np.abs(found["ours"] - found["loop"]).max()), f"{sample} resamples, each with another vector"),
+        row(f"peak GiB beyond the inputs, {resamples:,} resamples", peak / 2**30, f"the results are {3 * 8 * vectors * resamples / 2**30:.3f} GiB of it"),
+        row(f"seconds for {resamples:,} resamples", took, "rho, AUC and Pearson's r, while memory was traced"),
+    ]
+
+
 def memory(kind):
     """Bytes that this process holds (VmRSS), or held at most (VmHWM); getrusage would count what its parent held when it was forked."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
@@ -335,6 +372,7 @@ BENCHMARKS = {
     "pooling": pooling_cost,
     "many": many_sentences,
     "long": long_sentences,
+    "bootstrap": bootstrap_cost,
     "gpu": gpu,
 }
 

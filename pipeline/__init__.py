@@ -14,7 +14,7 @@ The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
       pool      -> sentence vectors          pooling    mean, last, ...; vectors: the file format (C4)
       baseline  -> vectors or scores         baselines  overlap, random, word vectors
       score     -> one score a pair          scoring    cosine, ... in one tidy table (C5)
-      correlate -> rho, AUC, intervals       correlation; inference: differences, bands, trends, choices (not yet in a stage)
+      correlate -> rho, AUC, intervals       correlation; inference: differences, bands, trends, thresholds
       report    -> report.md, layers.png     reporting
 
 data/demo/dvc.yaml makes the small model and the word vectors that come with the project, apart from the above:

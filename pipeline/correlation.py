@@ -14,7 +14,7 @@ from scipy import stats
 from pipeline import splits
 from pipeline.params import at_least
 
-CELLS = 1 << 19  # pairs times resamples that are held at once: arrays of 4 MB stay in the cache
+CELLS = 1 << 18  # pairs times resamples that are held at once: arrays of 2 MB stay in the cache
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Correlate:
 
 
 def spearman(scores, labels):
-    """Spearman's rho with midranks for ties (SciPy); None where all scores are equal, such as those of last tokens that are all "."."""
-    return None if np.ptp(scores) == 0 else float(stats.spearmanr(scores, labels).statistic)
+    """Spearman's rho with midranks for ties (SciPy); None where all scores are equal, such as those of last tokens that are all ".", or all labels."""
+    return None if np.ptp(scores) == 0 or np.ptp(labels) == 0 else float(stats.spearmanr(scores, labels).statistic)
 
 
 def pearson(scores, labels):
-    """Pearson's r (SciPy); None where all scores are equal."""
-    return None if np.ptp(scores) == 0 else float(stats.pearsonr(scores, labels).statistic)
+    """Pearson's r (SciPy); None where all scores or all labels are equal."""
+    return None if np.ptp(scores) == 0 or np.ptp(labels) == 0 else float(stats.pearsonr(scores, labels).statistic)
 
 
 def auc(scores, labels):
@@ -65,8 +65,11 @@ STATISTICS = {"spearman": spearman, "pearson": pearson, "auc": auc}
 
 KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]  # what tells the scores of C5 apart
 TYPES = dict.fromkeys(KEYS, pl.String) | {"layer": pl.Int32, "split": pl.String, "positives": pl.Float64}
-TYPES |= dict.fromkeys(("difference", "difference_low", "difference_high", "difference_p"), pl.Float64)  # `inference.compare` adds them
 TYPES |= {f"{name}{end}": pl.Float64 for name in STATISTICS for end in ("", "_low", "_high")}  # also where all are null
+INFERRED = ["spearman_band_low", "spearman_band_high", "slope", "slope_low", "slope_high", "slope_p"]  # what `inference.infer` adds
+INFERRED += ["difference", "difference_low", "difference_high", "difference_p", "detectable", "partial", "partial_low", "partial_high"]
+INFERRED += ["auc_difference", "auc_difference_p", "accuracy", "f1", "balanced_accuracy", "mcc"]
+TYPES |= dict.fromkeys(INFERRED, pl.Float64)
 
 
 def ceiling(labels):
@@ -90,52 +93,71 @@ def resample_weights(component, resamples, rng):
     return np.ascontiguousarray(counts.T[where], dtype=np.float64)
 
 
-def weighted_midranks(values, weights):
-    """Midranks, less one half, of values (n,) that occur as often as weights (n, B) say -> (n, B)."""
+def positions(values):
+    """Values (n,) -> their order (n,), and for each value how many are smaller (n,), and how many are not larger (n,)."""
     order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    taken = weights[order]
-    groups = taken if len(starts) == len(values) else np.add.reduceat(taken, starts, axis=0)
-    middle = groups.cumsum(axis=0)
-    middle -= groups / 2
-    ranks = np.empty_like(weights)
-    ranks[order] = middle if len(starts) == len(values) else np.repeat(middle, np.diff(np.append(starts, len(values))), axis=0)
-    return ranks
+    return order, np.searchsorted(values[order], values, "left"), np.searchsorted(values[order], values, "right")
 
 
-def bootstrap(scores, labels, component, resamples, seed):
-    """Resampled statistics of K score vectors against the same labels, in one vectorised pass in bounded memory.
+def look_up(counts, place, sums, below, upto):
+    """W(<) and W(<=) of each pair: counts (n, B), `positions` of n values -> sums (n + 1, B) filled, below and upto (n, B) filled.
 
-    scores (K, n), labels (n,), component (n,) -> {statistic: (K, resamples)}, NaN where it is undefined: one label or one
-    score only in the resample, AUC of graded labels. Exact: each equals the statistic of the pairs repeated as often as they were drawn.
+    A running sum waits for one addition after another, so several are done in one: the columns that fill 64 bits are added as one
+    number. Nothing is carried from one to the next, since no sum exceeds the type of its column.
     """
-    rng = np.random.default_rng(seed)
-    binary = is_binary(labels)
-    found = {name: np.full((len(scores), resamples), np.nan) for name in STATISTICS}
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    y = labels - labels.mean()
-    step = max(1, CELLS // len(labels))
-    for start in range(0, resamples, step):
-        part = slice(start, min(start + step, resamples))
-        weights = resample_weights(component, part.stop - part.start, rng)
-        n = weights.sum(axis=0)  # pairs in the resample, (B,)
+    order, smaller, not_larger = place
+    np.take(counts, order, axis=0, out=sums[1:], mode="clip")  # "raise" would copy once more
+    np.cumsum(sums.view(np.uint64), axis=0, out=sums.view(np.uint64))
+    np.take(sums, smaller, axis=0, out=below, mode="clip")
+    np.take(sums, not_larger, axis=0, out=upto, mode="clip")
+
+
+def rank_spread(w, group):
+    """Sum of squares of midranks about their mean: weights w (n, B), summed weights of each pair's group of ties (n, B) -> (B,)."""
+    group = group.astype(np.float64)
+    return (w.sum(axis=0) ** 3 - np.einsum("nb,nb,nb->b", w, group, group)) / 12
+
+
+def weighted(scores, labels, draw, count):
+    """Statistics of the pairs repeated w times each, for `count` choices of whole numbers w at once, in bounded memory.
+
+    scores (K, n), labels (n,), draw(start, stop) -> w (n, stop - start), called from 0 to count -> {statistic: (K, count)}, NaN
+    where it is undefined: one label or one score only, AUC of graded labels.
+
+    With W(<) and W(<=) the summed w of the scores below a score and of those not above it, its midrank less 1/2 is r = (W(<) + W(<=)) / 2;
+    s is likewise that of its label, less the mean n / 2. Then rho = sum w r s / sqrt(spread of r times spread of s), where a spread
+    is (n^3 - sum g^3) / 12 over the summed weights g of groups of ties (Kendall 1945, Biometrika 33): the same for all scores without
+    ties. For 0/1 labels, m ones, s takes two values n / 2 apart, so sum w r s = n / 2 m (n - m) (AUC - 1 / 2). All sums are of
+    multiples of 1/4 and exact up to some 100,000 pairs.
+    """
+    n, binary = len(labels), is_binary(labels)
+    found = {name: np.full((len(scores), count), np.nan) for name in STATISTICS}
+    centred, y = scores - scores.mean(axis=1, keepdims=True), labels - labels.mean()
+    squares, of_labels, of_scores = centred**2, positions(labels), [positions(one) for one in scores]
+    ties = [bool((not_larger - smaller > 1).any()) for _, smaller, not_larger in of_scores]
+    step = min(max(4, CELLS // n // 4 * 4), -(-count // 4) * 4)  # whole words of 64 bits
+    w, r = np.zeros((2, n, step))
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        here = slice(part.stop - start)  # the last block has columns to spare
+        w[:, here] = draw(start, part.stop)
+        total = w.sum(axis=0)  # n of the formulas, (B,)
+        counts = w.astype(np.uint16 if total.max() < 2**15 else np.uint32)  # W(<) + W(<=) fits in
+        sums, below, upto = np.zeros((n + 1, step), counts.dtype), np.empty_like(counts), np.empty_like(counts)
         with np.errstate(invalid="ignore", divide="ignore"):
-            wx, wxx, wxy = centred @ weights, centred**2 @ weights, (centred * y) @ weights  # (K, B)
-            wy, wyy = y @ weights, y**2 @ weights  # (B,)
-            found["pearson"][:, part] = (wxy - wx * wy / n) / np.sqrt(_spread(wxx, wx**2 / n) * _spread(wyy, wy**2 / n))
-            ranks_y = weighted_midranks(labels, weights) - n / 2  # weighted mean 0, (n, B)
-            weighted_y = weights * ranks_y
-            spread_y = np.einsum("nb,nb->b", weighted_y, ranks_y)
-            ones = labels @ weights if binary else None
-            for k, one in enumerate(scores):
-                ranks = weighted_midranks(one, weights) - n / 2
-                spread = np.einsum("nb,nb,nb->b", weights, ranks, ranks)
-                shared = np.einsum("nb,nb->b", weighted_y, ranks)
-                defined = (spread > 0) & (spread_y > 0)
-                found["spearman"][k, part] = np.where(defined, shared / np.sqrt(spread * spread_y), np.nan)
-                if binary:  # ranks of labels differ by n / 2 between the two groups, so shared / (n / 2) sums the positives' ranks
-                    found["auc"][k, part] = shared / (n / 2) / (ones * (n - ones)) + 0.5
+            wx, wxx, wxy, wy, wyy = centred @ w, squares @ w, centred @ (w * y[:, None]), y @ w, y**2 @ w
+            found["pearson"][:, part] = ((wxy - wx * wy / total) / np.sqrt(_spread(wxx, wx**2 / total) * _spread(wyy, wy**2 / total)))[:, here]
+            look_up(counts, of_labels, sums, below, upto)
+            spread_y, ws = rank_spread(w, upto - below), w * ((below + upto) / 2 - total / 2)
+            untied, ones = rank_spread(w, w), labels @ w
+            for k, place in enumerate(of_scores):
+                look_up(counts, place, sums, below, upto)
+                spread_x = rank_spread(w, upto - below) if ties[k] else untied
+                np.copyto(r, np.add(below, upto, out=upto))  # twice r
+                shared = np.einsum("nb,nb->b", ws, r) / 2
+                found["spearman"][k, part] = (shared / np.sqrt(spread_x * spread_y))[here]
+                if binary:
+                    found["auc"][k, part] = (shared / (total / 2 * ones * (total - ones)) + 0.5)[here]
     return found
 
 
@@ -145,6 +167,12 @@ def _spread(total, share):
     return np.where(spread > 1e-12 * total, spread, np.nan)
 
 
+def bootstrap(scores, labels, component, resamples, seed):
+    """Resampled statistics (`weighted`): scores (K, n), labels (n,), component (n,) -> {statistic: (K, resamples)}."""
+    rng = np.random.default_rng(seed)
+    return weighted(scores, labels, lambda start, stop: resample_weights(component, stop - start, rng), resamples)
+
+
 def interval(resampled, confidence):
     """Percentile interval of each row, over the resamples in which it is defined: (K, B) -> K lows and K highs, None where there is none."""
     tail = (1 - confidence) / 2
@@ -152,25 +180,43 @@ def interval(resampled, confidence):
     return [list(side) for side in zip(*bounds)]
 
 
+def arranged(scores):
+    """The table of C5 -> encoder, pooling, correction, layer and similarity (K rows), and the scores (K, pairs) in the order of pair_id.
+
+    Raises ValueError for a score that is not finite.
+    """
+    if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
+        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *KEYS).row(0, named=True)}")
+    keys = scores.select(KEYS).unique(maintain_order=True).sort(KEYS, nulls_last=True)
+    by_key = scores.sort("pair_id", maintain_order=True).partition_by(KEYS, as_dict=True)
+    return keys, np.stack([by_key[key]["score"].to_numpy() for key in keys.iter_rows()])
+
+
+def stream(params: Correlate, split):
+    """The seed of a split's resamples."""
+    return [params.seed, zlib.crc32(split.encode())]
+
+
 def correlate(scores, pairs, subsets, params: Correlate):
-    """The table of C5 -> one row for each encoder, pooling, correction, layer, similarity and split (or named subset).
+    """The table of `correlate_and_resample` alone."""
+    return correlate_and_resample(scores, pairs, subsets, params)[0]
+
+
+def correlate_and_resample(scores, pairs, subsets, params: Correlate):
+    """The table of C5 -> one row for each split (or named subset), encoder, pooling, correction, layer and similarity, in this order;
+    and {split: rho (K, resamples)} with a row for each of the table's rows of that split.
 
     Columns: encoder, pooling, correction, layer, similarity, split, n, components, positives (share; null for graded labels), the
     statistics with _low and _high, ceiling (of rho), spearman_of_ceiling, ties (share), resamples (in which rho is defined).
     Raises ValueError for a score that is not finite.
     """
-    if len(bad := scores.filter(~pl.col("score").is_finite() | pl.col("score").is_null())):
-        raise ValueError(f"{len(bad)} scores are NaN or infinite, first: {bad.select('pair_id', *KEYS).row(0, named=True)}")
-    scores = scores.sort("pair_id", maintain_order=True)
-    encoders = scores.select(KEYS).unique(maintain_order=True).sort(KEYS, nulls_last=True)
-    by_encoder = scores.partition_by(KEYS, as_dict=True)
-    matrix = np.stack([by_encoder[key]["score"].to_numpy() for key in encoders.iter_rows()])  # (K, pairs), columns by pair_id
+    keys, matrix = arranged(scores)
     pairs = pairs.sort("pair_id")
-    tables = []
+    tables, rhos = [], {}
     for split, rows in splits.groups(pairs, subsets).items():
         labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
         part = matrix[:, rows]
-        resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])
+        resampled = bootstrap(part, labels, component, params.resamples, stream(params, split))
         columns = {"split": [split], "n": [len(labels)], "components": [len(np.unique(component))]}
         columns["positives"] = [float(labels.mean()) if is_binary(labels) else None]
         for name, statistic in STATISTICS.items():
@@ -180,8 +226,9 @@ def correlate(scores, pairs, subsets, params: Correlate):
         columns["ties"] = [tied(one) for one in part]
         columns["resamples"] = np.isfinite(resampled["spearman"]).sum(axis=1).tolist()
         values = {name: column * len(part) if len(column) == 1 else column for name, column in columns.items()}
-        tables.append(pl.concat([encoders, pl.DataFrame(values, schema_overrides=TYPES)], how="horizontal"))
-    return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling"))
+        tables.append(pl.concat([keys, pl.DataFrame(values, schema_overrides=TYPES)], how="horizontal"))
+        rhos[split] = resampled["spearman"]
+    return pl.concat(tables).with_columns((pl.col("spearman") / pl.col("ceiling")).alias("spearman_of_ceiling")), rhos
 
 
 def selected(table):

@@ -7,15 +7,27 @@ which a value is undefined is left out. How much components can say depends on (
 their number: where that is about 20, tests at .05 reject a true null in .06 (equal sizes) to .09 (one component of a fifth of the pairs).
 """
 
-import zlib
-
 import numpy as np
 import polars as pl
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
 from pipeline import splits
-from pipeline.correlation import CELLS, KEYS, Correlate, bootstrap, interval, is_binary, name_of, selected, spearman, weighted_midranks
+from pipeline.correlation import (
+    INFERRED,
+    KEYS,
+    Correlate,
+    arranged,
+    bootstrap,
+    correlate_and_resample,
+    interval,
+    is_binary,
+    name_of,
+    selected,
+    spearman,
+    stream,
+    weighted,
+)
 
 ROUNDING = 1e-12  # statistics of order 1 that are closer than this are equal: the same ranks, summed in another order
 
@@ -56,34 +68,10 @@ def trend(layers, estimates, resampled, confidence):
     return estimate, low[0], high[0], p[0]
 
 
-def weighted(scores, labels, weights):
-    """Rho and AUC of pairs that occur as often as weights (n, B) say -> {"spearman": (K, B), "auc": (K, B)}, NaN where undefined.
-
-    With ranks r of the scores and s of the labels about their weighted mean, rho = sum w r s / sqrt(sum w r^2 sum w s^2). For
-    0/1 labels, m ones among n pairs, s takes two values n / 2 apart, so sum w r s = n / 2 m (n - m) (AUC - 1 / 2).
-    """
-    n = weights.sum(axis=0)
-    ranks_y = weighted_midranks(labels, weights) - n / 2
-    weighted_y = weights * ranks_y
-    spread_y = np.einsum("nb,nb->b", weighted_y, ranks_y)
-    ones = labels @ weights if is_binary(labels) else np.nan
-    found = {"spearman": np.empty((len(scores), len(n))), "auc": np.empty((len(scores), len(n)))}
-    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: one score or one label only
-        for k, one in enumerate(scores):
-            ranks = weighted_midranks(one, weights) - n / 2
-            shared = np.einsum("nb,nb->b", weighted_y, ranks)
-            found["spearman"][k] = shared / np.sqrt(spread_y * np.einsum("nb,nb,nb->b", weights, ranks, ranks))
-            found["auc"][k] = shared / (n / 2 * ones * (n - ones)) + 0.5
-    return found
-
-
 def jackknife(scores, labels, component):
-    """Rho and AUC without each of the C components in turn, in bounded memory -> {"spearman": (K, C), "auc": (K, C)}."""
+    """The statistics without each of the C components in turn: scores (K, n), labels (n,), component (n,) -> {statistic: (K, C)}."""
     names, where = np.unique(component, return_inverse=True)
-    step = max(1, CELLS // len(labels))
-    parts = [np.arange(start, min(start + step, len(names))) for start in range(0, len(names), step)]
-    found = [weighted(scores, labels, (where[:, None] != part).astype(np.float64)) for part in parts]
-    return {name: np.concatenate([one[name] for one in found], axis=1) for name in found[0]}
+    return weighted(scores, labels, lambda start, stop: where[:, None] != np.arange(start, stop), len(names))
 
 
 def bca(estimate, resampled, left_out, confidence):
@@ -150,6 +138,11 @@ def delong_test(auc, covariance):
     return apart, error, 2 * ndtr(-np.abs(apart) / error)
 
 
+def standard_error(resampled):
+    """The bootstrap's standard error: resampled (..., B) -> (...), NaN where fewer than two resamples are defined."""
+    return np.apply_along_axis(lambda row: np.std(kept, ddof=1) if len(kept := row[np.isfinite(row)]) > 1 else np.nan, -1, resampled)
+
+
 def simultaneous(estimates, resampled, confidence):
     """Bands that hold for all K rows at once with this confidence: estimates (K,), resampled (K, B) -> low, high, each (K,).
 
@@ -157,7 +150,7 @@ def simultaneous(estimates, resampled, confidence):
     (sup-t: Montiel Olea and Plagborg-Moller 2019, J. Appl. Econometrics 34). Rows without an estimate or without spread have no
     band, and a resample counts if the others are all defined in it.
     """
-    error = np.array([np.std(kept, ddof=1) if len(kept := row[np.isfinite(row)]) > 1 else np.nan for row in resampled])
+    error = standard_error(resampled)
     rows = np.isfinite(estimates) & (error > ROUNDING)
     error[~rows] = np.nan
     if not rows.any():
@@ -246,7 +239,7 @@ def minimal_detectable_difference(resampled, power=0.8, alpha=0.05):
 
     (z_{1 - alpha / 2} + z_power) times the bootstrap's standard error, which is taken to be the same at 0 and at that difference.
     """
-    return (ndtri(1 - alpha / 2) + ndtri(power)) * np.nanstd(resampled, axis=-1, ddof=1)
+    return (ndtri(1 - alpha / 2) + ndtri(power)) * standard_error(resampled)
 
 
 def auc_error(auc, positives, negatives):
@@ -282,30 +275,83 @@ def _slope(positives, negatives):
     return np.sqrt(12 * positives * negatives / ((positives + negatives) ** 2 - 1))
 
 
-def compare(table, scores, pairs, subsets, params: Correlate):
-    """Every encoder at its selected layer against `params.reference`: the table of `correlation.correlate` with the columns
-    difference (of rho), difference_low, difference_high and difference_p, null in all other rows, and everywhere without a reference.
+def bands(curves, rho, resampled, confidence):
+    """`simultaneous` over the layers of each curve: curves (row numbers of each), rho (K,), resampled (K, B) -> {column: (K,)}."""
+    low, high = np.full((2, len(rho)), np.nan)
+    for rows in curves:
+        low[rows], high[rows] = simultaneous(rho[rows], resampled[rows], confidence)
+    return {"spearman_band_low": low, "spearman_band_high": high}
 
-    Paired over the same resamples of components as the table's intervals; p-values are Holm's over the encoders of a split.
-    Raises ValueError when there is no such encoder.
+
+def slopes(curves, layers, rho, resampled, confidence):
+    """`trend` of each curve: curves (row numbers of each), layers, rho (K,), resampled (K, B) -> {column: (curves,)}; p is Holm's over them."""
+    none = (np.nan,) * 4
+    each = [trend(layers[rows], rho[rows], resampled[rows], confidence) if np.isfinite(rho[rows]).sum() > 1 else none for rows in curves]
+    slope, low, high, p = np.array(each).reshape(-1, 4).T
+    return {"slope": slope, "slope_low": low, "slope_high": high, "slope_p": holm(p)}
+
+
+def against(scores, labels, component, rho, resampled, params: Correlate, seed):
+    """Encoders 1 to K against encoder 0: scores (1 + K, n), labels, component (n,), rho (1 + K,), resampled (1 + K, B), and the seed
+    that resampled was drawn with -> {column: (K,)}; p-values are Holm's over the K."""
+    apart, low, high, p = difference(rho[1:], rho[:1], resampled[1:], resampled[:1], params.confidence)
+    found = {"difference": apart, "difference_low": low, "difference_high": high, "difference_p": holm(p)}
+    found["detectable"] = minimal_detectable_difference(resampled[1:] - resampled[:1])
+    with_reference = bootstrap(scores[1:], scores[0], component, params.resamples, seed)["spearman"]  # the same resamples
+    left = interval(partial_from(resampled[1:], with_reference, resampled[:1]), params.confidence)
+    found["partial"] = partial_spearman(scores[1:], labels, scores[0])
+    found["partial_low"], found["partial_high"] = np.array(left, dtype=np.float64).reshape(2, -1)
+    if is_binary(labels) and min(len(np.unique(component[labels == label])) for label in (0, 1)) > 1:
+        auc, covariance = delong(scores, labels, component)
+        found |= {"auc_difference": auc[1:] - auc[0], "auc_difference_p": holm(delong_test(auc, covariance)[2][1:, 0])}
+    return found
+
+
+def classified(train_scores, train_labels, scores, labels):
+    """`threshold_metrics` of K encoders: (K, n of train), (n of train,), (K, n), (n,) -> {column: (K,)}; none for graded labels."""
+    if not (is_binary(train_labels) and is_binary(labels)):
+        return {}
+    each = [threshold_metrics(train, train_labels, one, labels) for train, one in zip(train_scores, scores)]
+    return {name: np.array([one[name] for one in each]) for name in ("accuracy", "f1", "balanced_accuracy", "mcc")}
+
+
+def infer(scores, pairs, subsets, params: Correlate):
+    """The table of `correlation.correlate` with the columns INFERRED, null where they do not apply. Everything resampled shares the
+    resamples of the table's own intervals. Each kind of p-value is Holm's over the encoders of a split.
+
+    In every row with a layer: spearman_band_low and _high, simultaneous over the layers of its curve in its split.
+    In the rows of selected layers only: slope, slope_low, _high and _p of the whole curve (`trend`); against `params.reference`,
+    where there is one: difference of rho, _low, _high and _p, detectable (the true difference that is found with 80 % power at
+    .05), partial, _low and _high (rho given the reference's scores), auc_difference and _p (DeLong over components); for 0/1 labels
+    accuracy, f1, balanced_accuracy and mcc at the threshold of the split that layers are chosen on.
+    Raises ValueError when no encoder is called like the reference.
     """
-    columns = ["difference", "difference_low", "difference_high", "difference_p"]
-    if params.reference is None:
-        return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in columns)
-    chosen = selected(table)[0].unique(KEYS, maintain_order=True).select(KEYS)
-    names = [name_of(row) for row in chosen.iter_rows(named=True)]
-    if names.count(params.reference) != 1:
+    table, resampled = correlate_and_resample(scores, pairs, subsets, params)
+    keys, matrix = arranged(scores)
+    pairs, numbered = pairs.sort("pair_id"), keys.with_row_index("row")
+    labels, component = pairs["label"].to_numpy(), pairs["component"].to_numpy()
+    best, chosen_on = selected(table)
+    chosen = numbered.join(best, on=KEYS, how="semi", nulls_equal=True)["row"].to_numpy()
+    names = [name_of(row) for row in keys[chosen].iter_rows(named=True)]
+    if params.reference is not None and names.count(params.reference) != 1:
         raise ValueError(f"correlate.reference is {params.reference!r}, expected one of {', '.join(names)}, or null to compare none")
-    at, others = names.index(params.reference), [i for i, name in enumerate(names) if name != params.reference]
-    by_key = scores.sort("pair_id", maintain_order=True).partition_by(KEYS, as_dict=True)
-    matrix, pairs = np.stack([by_key[key]["score"].to_numpy() for key in chosen.iter_rows()]), pairs.sort("pair_id")
+    order = chosen[np.argsort([name != params.reference for name in names], kind="stable")]  # the reference first
+    deep = numbered.filter(pl.col("layer").is_not_null()).group_by([key for key in KEYS if key != "layer"], maintain_order=True)
+    curves = [np.array(rows) for rows in deep.agg("row")["row"].to_list()]
+    of_curves = [np.intersect1d(rows, chosen)[0] for rows in curves]
+    layers, rows_of = keys["layer"].cast(pl.Float64).to_numpy(), splits.groups(pairs, subsets)
+    train = rows_of[chosen_on]
     found = []
-    for split, rows in splits.groups(pairs, subsets).items():
-        labels, component = (pairs[column].to_numpy()[rows] for column in ("label", "component"))
-        part = matrix[:, rows]
-        resampled = bootstrap(part, labels, component, params.resamples, [params.seed, zlib.crc32(split.encode())])["spearman"]
-        rho = np.array([spearman(one, labels) for one in part], dtype=np.float64)
-        apart, low, high, p = difference(rho[others], rho[[at]], resampled[others], resampled[[at]], params.confidence)
-        values = [pl.Series(name, one, nan_to_null=True) for name, one in zip(columns, (apart, low, high, holm(p)))]
-        found.append(chosen[others].with_columns(pl.lit(split).alias("split"), *values))
-    return table.join(pl.concat(found), on=[*KEYS, "split"], how="left", nulls_equal=True, maintain_order="left")
+    for split, rows in rows_of.items():
+        rho, drawn = table.filter(pl.col("split") == split)["spearman"].to_numpy(), resampled[split]
+        given = [(slice(None), bands(curves, rho, drawn, params.confidence)), (of_curves, slopes(curves, layers, rho, drawn, params.confidence))]
+        given.append((chosen, classified(matrix[chosen][:, train], labels[train], matrix[chosen][:, rows], labels[rows])))
+        if params.reference is not None and len(order) > 1:
+            part = matrix[order][:, rows], labels[rows], component[rows], rho[order], drawn[order]
+            given.append((order[1:], against(*part, params, stream(params, split))))
+        columns = {name: np.full(len(keys), np.nan) for name in INFERRED}
+        for at, values in given:
+            for name, column in values.items():
+                columns[name][at] = column
+        found.append(pl.DataFrame(columns, nan_to_null=True))
+    return pl.concat([table, pl.concat(found)], how="horizontal")

@@ -26,10 +26,14 @@ def with_interval(row, name):
     return "undefined" if value is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
 
 
-def difference(row):
-    if row["difference"] is None:
-        return ""
-    return f"{row['difference']:+.4f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+def signed(row, name):
+    """A difference or slope with its interval, or nothing where there is none."""
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return "" if None in (value, low) else f"{value:+.4f} [{low:+.3f}, {high:+.3f}]"
+
+
+def p_value(p):
+    return "" if p is None else "< .0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def markdown_table(header, rows, left=3):
@@ -45,11 +49,10 @@ def reported_splits(table, subsets):
     return others if set(others) - set(subsets) else splits
 
 
-def results(table, split, reference=None):
-    """The table of one split, best first: each encoder at its selected layer, and its difference from the reference."""
+def results(table, split):
+    """The table of one split, best first: each encoder at its selected layer."""
     rows = selected(table)[0].filter(pl.col("split") == split).sort("spearman", descending=True, nulls_last=True)
     header = ["encoder", "pooling", "similarity", "layer", "rho", "AUC", "Pearson's r", "rho / ceiling"]
-    header += [f"rho less that of {reference}", "p"] * bool(reference)
     cells = [
         [
             name_of(row),
@@ -60,11 +63,56 @@ def results(table, split, reference=None):
             with_interval(row, "auc") if row["positives"] is not None else "",
             "undefined" if row["pearson"] is None else f"{row['pearson']:.4f}",
             "" if row["spearman"] is None else f"{row['spearman_of_ceiling']:.3f}",
-            *[difference(row), "" if row["difference_p"] is None else f"{row['difference_p']:.2g}"] * bool(reference),
         ]
         for row in rows.iter_rows(named=True)
     ]
     return markdown_table(header, cells)
+
+
+def comparison(table, split, reference):
+    """Lines on what each encoder has beyond the reference on one split, and how small a difference would have been found."""
+    rows = selected(table)[0].filter(pl.col("split") == split, pl.col("detectable").is_not_null()).sort("difference", descending=True)
+    if rows.is_empty():
+        return []
+    header = ["encoder", "pooling", f"rho less that of {reference}", "p", f"rho given {reference}"]
+    binary = rows["auc_difference"].is_not_null().any()
+    cells = []
+    for row in rows.iter_rows(named=True):
+        auc = ["" if row["auc_difference"] is None else f"{row['auc_difference']:+.4f}", p_value(row["auc_difference_p"])]
+        own = [name_of(row), row["pooling"] or "", signed(row, "difference"), p_value(row["difference_p"]), signed(row, "partial")]
+        cells.append(own + auc * binary)
+    smallest, largest = (f"{bound:.3f}" for bound in (rows["detectable"].min(), rows["detectable"].max()))
+    size = smallest if smallest == largest else f"{smallest} to {largest}, depending on the encoder,"
+    sentence = f"A true difference in rho of {size} would be found with 80 % power at p < .05, before Holm's correction."
+    lines = markdown_table(header + ["AUC less", "p (DeLong)"] * binary, cells, left=2)
+    return [f"### Against {reference} ({split})", "", *lines, "", sentence, ""]
+
+
+def classification(table, split):
+    """Lines on 0/1 decisions on one split, best first, and those that need no scores; none for graded labels."""
+    names = ["accuracy", "f1", "balanced_accuracy", "mcc"]
+    rows = selected(table)[0].filter(pl.col("split") == split, pl.col("accuracy").is_not_null()).sort("accuracy", descending=True)
+    if rows.is_empty():
+        return []
+    share, best, n = (rows[name][0] for name in ("positives", "accuracy", "n"))
+    figures = [([name_of(row), row["pooling"] or ""], [row[name] for name in names]) for row in rows.iter_rows(named=True)]
+    figures += [(["*always positive*", ""], [share, 2 * share / (1 + share), 0.5, 0])]
+    figures += [(["*never positive*", ""], [1 - share, 0, 0.5, 0])] * (share < 0.5)
+    cells = [[*who, *("undefined" if value is None else f"{value:.4f}" for value in values)] for who, values in figures]
+    lines = markdown_table(["encoder", "pooling", "accuracy", "F1", "balanced accuracy", "MCC"], cells, left=2)
+    error = (best * (1 - best) / n) ** 0.5
+    sentence = f"Were pairs independent, the best accuracy would have a standard error of {error:.3f}: differences of that size mean little."
+    return [f"### Positive or not ({split})", "", *lines, "", sentence, ""]
+
+
+def depth(table, splits):
+    """The slope of rho on the layer number of every model, two columns a split; none without layers."""
+    rows = selected(table)[0].filter(pl.col("slope").is_not_null() & pl.col("split").is_in(splits))
+    lines = {}
+    for row in rows.iter_rows(named=True):
+        lines.setdefault((name_of(row), row["pooling"], row["similarity"]), {})[row["split"]] = [signed(row, "slope"), p_value(row["slope_p"])]
+    header = ["encoder", "pooling", "similarity"] + [cell for split in splits for cell in (f"{split}: rho per layer", "p")]
+    return markdown_table(header, [[*key, *(cell for split in splits for cell in found.get(split, ["", ""]))] for key, found in lines.items()]) if lines else []
 
 
 def facts(table, split, info):
@@ -77,7 +125,7 @@ def facts(table, split, info):
     if row["components"] < FEW:
         sentence += f" **Fewer than {FEW} components: too few for these intervals to mean anything.**"
     if chosen_on in (split, info["subsets"].get(split, [None])[0]):
-        sentence += " **Layers were chosen on these pairs, so the rho of models is inflated by that choice.**"
+        sentence += " **Layers and thresholds were chosen on these pairs, so the figures of models are inflated by that choice.**"
     return sentence
 
 
@@ -144,18 +192,37 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     for name, manifest in manifests.items():
         if manifest["gate"] and not manifest["gate"]["passed"]:
             lines += [f"> **Warning:** {name} does not read this text. {why(manifest)}", ""]
+    chosen_on, share = selected(table)[1], f"{100 * correlate.confidence:g} %"
     lines += [
-        f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {100 * correlate.confidence:g} % intervals by a "
+        f"Spearman's rho, AUC and Pearson's r of each pair's score with its label. Brackets: {share} intervals, one by one, by a "
         f"bootstrap over components of pairs that share sentences ({correlate.resamples:,} resamples). "
-        f"The layer of each model is the one with the largest rho on {selected(table)[1]}."
-        + f" Differences from {correlate.reference} are paired over the same resamples; p is Holm's over the encoders of a split."
-        * bool(correlate.reference),
-        "",
-        "![rho by layer](layers.png)",
+        f"The layer of each model is the one with the largest rho on {chosen_on}. p-values are Holm's over the rows of their table, "
+        "column by column, so an interval without 0 can stand beside a large p.",
         "",
     ]
+    if correlate.reference:
+        lines += [
+            f"*Against {correlate.reference}*: differences are paired over the same resamples (p: bootstrap); those of AUC are tested a second way, by "
+            f"DeLong's method over components. *rho given {correlate.reference}* is the partial rho: what is left of the ranks of scores and labels after "
+            f"their regressions on the ranks of {correlate.reference}; its interval is not corrected for the number of encoders. A second "
+            "measure of overlap can have some left too, so it alone is no evidence of more than words.",
+            "",
+        ]
+    if table["accuracy"].is_not_null().any():
+        lines += [f"*Positive or not*: a pair is called positive above the threshold that is most often right on {chosen_on}.", ""]
+    lines += ["![rho by layer](layers.png)", ""]
+    if table["layer"].is_not_null().any():
+        lines += [f"Shaded: {share} bands that hold for all layers of a curve at once. Bars: {share} intervals of encoders without layers, one by one.", ""]
     for split in splits:
-        lines += [f"## {split}", "", facts(table, split, info), "", *results(table, split, correlate.reference), ""]
+        lines += [f"## {split}", "", facts(table, split, info), "", *results(table, split), ""]
+        lines += [*comparison(table, split, correlate.reference), *classification(table, split)]
+    if trends := depth(table, splits):
+        lines += ["## Does rho rise or fall with depth?", "", *trends, ""]
+        lines += [
+            "Least-squares slope of rho on the layer number over the whole curve, with the intervals and tests of the same resamples (p: Holm's over the "
+            "models of a split). No choice of a layer enters. A curve that rises and falls again can have a slope of 0.",
+            "",
+        ]
     lines += ["## Does each model read the text?", "", *gate_table(manifests), ""]
     lines += [
         "Bits per byte of UTF-8 on a sample of the sentences, the first token of each charged log2(vocabulary) bits. A model that is no better than the "
@@ -169,7 +236,8 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     if params.false_positives:
         split = [split for split in splits if split not in info["subsets"]][-1]
         lines += [f"## Worst false positives ({split})", "", *false_positives(table, scores, pairs, sentences, split, params.false_positives)]
-    return [*lines, "## Every layer", "", *all_layers(table, splits), "", "## Where the states come from", "", *provenance(manifests), ""]
+    lines += ["## Every layer", "", "rho, with the interval of each layer by itself.", "", *all_layers(table, splits), ""]
+    return [*lines, "## Where the states come from", "", *provenance(manifests), ""]
 
 
 def provenance(manifests):
@@ -196,7 +264,7 @@ def why(manifest):
 
 
 def layer_curve(table, splits, path):
-    """rho by layer with its interval, one panel a split, and the encoders without layers as points beside the curves."""
+    """rho by layer with the band of its curve, one panel a split, and the encoders without layers with their intervals beside them."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -216,7 +284,7 @@ def layer_curve(table, splits, path):
             left, right = axes[0][2 * i], axes[0][2 * i + 1]
             for curve in curves:
                 rows = deep.filter(pl.col("split") == split, *(pl.col(key) == value for key, value in zip(keys, curve))).sort("layer")
-                left.fill_between(rows["layer"], rows["spearman_low"], rows["spearman_high"], color=colours[curve], alpha=0.15, linewidth=0)
+                left.fill_between(rows["layer"], rows["spearman_band_low"], rows["spearman_band_high"], color=colours[curve], alpha=0.15, linewidth=0)
                 shown = " ".join([curve[0], curve[1]] + [curve[2]] * (curve[2] != "none") + [curve[3]] * (curve[3] != "cosine"))
                 left.plot(rows["layer"], rows["spearman"], color=colours[curve], marker="o", markersize=3, linewidth=1.4, label=shown)
             left.set_title(split, loc="left", fontweight="bold")
@@ -231,7 +299,7 @@ def layer_curve(table, splits, path):
             right.spines["left"].set_visible(False)
             right.tick_params(axis="y", length=0)
             right.grid(axis="x", visible=False)
-            if (table["spearman_low"] < 0).any():
+            if (table["spearman_low"] < 0).any() or (table["spearman_band_low"] < 0).any():
                 for axis in (left, right):
                     axis.axhline(0, color="0.4", linewidth=0.8)
         axes[0][0].set_ylabel("Spearman's rho with the labels")

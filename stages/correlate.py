@@ -1,4 +1,4 @@
-"""Scores -> correlations with the labels, with intervals, and the difference of each encoder from one of them."""
+"""Scores -> correlations with the labels, with intervals, and what follows from them (`inference.infer`)."""
 
 import json
 
@@ -14,7 +14,7 @@ def main(pairs: In, info: In, scores: In, table: Out, metrics: Out):
     settings = params.section("correlate", correlation.Correlate)
     about = json.loads(info.read_text())
     given = pl.read_parquet(scores), pl.read_parquet(pairs), about["subsets"], settings
-    found = inference.compare(correlation.correlate(*given), *given)
+    found = inference.infer(*given)
     with replacing(table) as part:
         found.write_csv(part)
     with replacing(metrics) as part:

@@ -66,6 +66,7 @@ def test_equal_scores_have_no_correlation_and_an_auc_of_one_half():
     labels = np.array([0.0, 1, 1, 0])
     assert spearman(np.ones(4), labels) is None
     assert pearson(np.ones(4), labels) is None
+    assert spearman(labels, np.ones(4)) is pearson(labels, np.ones(4)) is None
     assert auc(np.ones(4), labels) == 0.5
 
 
@@ -87,6 +88,38 @@ def test_bootstrap_equals_repeating_the_rows_of_the_drawn_components(graded, mon
                     assert np.isnan(found["auc"][k, start + b])
                 else:
                     assert found["auc"][k, start + b] == pytest.approx(roc_auc_score(labels[rows], one[rows]), abs=1e-12)
+
+
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize("most", [3, 5000])  # 5000: sums beyond 16 bits
+def test_weighted_statistics_equal_repeating_the_rows(graded, most):
+    scores, labels, _ = data(n=40, graded=graded)
+    weights = np.random.default_rng().integers(0, most, size=(40, 7))  # 7: no whole number of words
+    found = correlation.weighted(scores, labels, lambda start, stop: weights[:, start:stop], 7)
+    for b, times in enumerate(weights.T):
+        x, y = np.repeat(scores, times, axis=1), np.repeat(labels, times)
+        assert found["spearman"][:, b] == pytest.approx([stats.spearmanr(one, y).statistic for one in x], abs=1e-12)
+        assert found["pearson"][:, b] == pytest.approx([stats.pearsonr(one, y).statistic for one in x], abs=1e-11)
+        assert found["auc"][:, b] == pytest.approx([np.nan if graded else roc_auc_score(y, one) for one in x], abs=1e-12, nan_ok=True)
+
+
+def test_weighted_statistics_are_undefined_where_scores_or_labels_are_equal():
+    weights = np.array([[1.0, 1, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]])  # everything; label 0 only; two equal scores with labels 1 and 0; nothing
+    found = correlation.weighted(np.array([[1.0, 2, 2]]), np.array([0.0, 1, 0]), lambda start, stop: weights[:, start:stop], 4)
+    assert np.isnan(found["spearman"][0]).tolist() == [False, True, True, True]
+    assert np.isnan(found["pearson"][0]).tolist() == [False, True, True, True]
+    assert np.isnan(found["auc"][0]).tolist() == [False, True, False, True]
+
+
+def test_the_resamples_of_a_seed_do_not_depend_on_the_memory(monkeypatch):
+    given = *data(), 50, 3
+    found = []
+    for cells in (1, 60 * 12, 1 << 18):
+        monkeypatch.setattr(correlation, "CELLS", cells)
+        found.append(bootstrap(*given))
+    for other in found[1:]:
+        for name, values in other.items():
+            np.testing.assert_allclose(values, found[0][name], rtol=0, atol=1e-12)
 
 
 def test_resamples_with_one_label_are_left_out_and_counted():

@@ -1,5 +1,8 @@
 """Inference against SciPy, scikit-learn, closed forms and slow definitions; the last test simulates clustered data (pytest -m slow)."""
 
+import zlib
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -83,26 +86,10 @@ def test_slope_by_hand_without_the_undefined_layer():
         inference.trend(np.arange(2), estimates[:2], curves[:2], 0.9)
 
 
-@pytest.mark.parametrize("graded", [False, True])
-def test_weighted_statistics_are_those_of_the_bootstrap(graded):
-    scores, labels, component = data(graded=graded)
-    found = inference.weighted(scores, labels, correlation.resample_weights(component, 50, np.random.default_rng(7)))
-    expected = bootstrap(scores, labels, component, 50, 7)
-    for name, values in found.items():
-        np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-12)
-
-
-def test_weighted_statistics_are_undefined_where_scores_or_labels_are_equal():
-    weights = np.array([[1.0, 1, 0], [1, 0, 1], [1, 0, 1]])  # everything; label 0 only; two equal scores with labels 1 and 0
-    found = inference.weighted(np.array([[1.0, 2, 2]]), np.array([0.0, 1, 0]), weights)
-    assert np.isnan(found["spearman"][0]).tolist() == [False, True, True]
-    assert np.isnan(found["auc"][0]).tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize("cells", [1 << 19, 90 * 7])
+@pytest.mark.parametrize("cells", [1 << 19, 90 * 8])
 def test_jackknife_equals_dropping_the_rows(cells, monkeypatch):
     scores, labels, component = data()
-    monkeypatch.setattr(inference, "CELLS", cells)
+    monkeypatch.setattr(correlation, "CELLS", cells)
     found = inference.jackknife(scores, labels, component)
     for c, name in enumerate(np.unique(component)):
         rows = component != name
@@ -479,36 +466,140 @@ def study():
     )
 
 
-def test_comparisons_are_paired_differences_of_the_selected_rows():
+SETTINGS = correlation.Correlate(resamples=300, confidence=0.9, seed=1, reference="overlap dice")
+
+
+def parts(pairs, scores, split):
+    """Of one split: labels, component, scores by (encoder, layer), and the seed of its resamples."""
+    here = pairs.filter(split=split)
+    by_key = {key: one["score"].to_numpy() for key, one in scores.filter(split=split).sort("pair_id").partition_by("encoder", "layer", as_dict=True).items()}
+    return here["label"].to_numpy(), here["component"].to_numpy(), by_key, [1, zlib.crc32(split.encode())]
+
+
+def test_the_table_is_that_of_correlate_with_columns_in_the_rows_they_apply_to():
     pairs, scores = study()
-    settings = correlation.Correlate(resamples=300, confidence=0.9, seed=1, reference="overlap dice")
-    plain = correlation.correlate(scores, pairs, {}, settings)
-    table = inference.compare(plain, scores, pairs, {}, settings)
-    assert table.drop("difference", "difference_low", "difference_high", "difference_p").equals(plain)
-    compared = table.filter(pl.col("difference").is_not_null())
-    chosen = correlation.selected(plain)[0].filter(pl.col("encoder") != "overlap")
-    assert compared.select("encoder", "layer", "split").rows() == chosen.select("encoder", "layer", "split").rows()
-    reference = {split: rho for split, rho in plain.filter(encoder="overlap").select("split", "spearman").rows()}
-    for row in compared.iter_rows(named=True):
-        assert row["difference"] == pytest.approx(row["spearman"] - reference[row["split"]])
-        assert row["difference_low"] < row["difference"] < row["difference_high"]
-        assert 0 < row["difference_p"] <= 1
+    shuffled = scores.sample(fraction=1, shuffle=True)
+    table = inference.infer(shuffled, pairs.sample(fraction=1, shuffle=True), {"test-30": ["test", 30]}, SETTINGS)
+    plain = correlation.correlate(scores, pairs, {"test-30": ["test", 30]}, SETTINGS)
+    assert table.select(plain.columns).sort(*correlation.KEYS, "split").equals(plain.sort(*correlation.KEYS, "split"))
+    assert table.columns == plain.columns + correlation.INFERRED
+    assert table.schema["slope"] == table.schema["mcc"] == pl.Float64
+    chosen, deep = correlation.selected(plain)[0], pl.col("layer").is_not_null()
+    key = ["encoder", "layer", "split"]
+    for name, expected in {
+        "spearman_band_low": plain.filter(deep),
+        "slope": chosen.filter(pl.col("encoder") == "a"),  # b has one layer
+        "partial": chosen.filter(pl.col("encoder") != "overlap"),
+        "detectable": chosen.filter(pl.col("encoder") != "overlap"),
+        "mcc": chosen,
+    }.items():
+        found = table.filter(pl.col(name).is_not_null()).select(key)
+        assert sorted(found.rows(), key=str) == sorted(expected.select(key).rows(), key=str), name
+
+
+def test_bands_and_slopes_are_those_of_each_curve():
+    pairs, scores = study()
+    copy = scores.filter(encoder="a").with_columns(encoder=pl.lit("c"), score=pl.col("score") + pl.col("layer") * pl.col("label"))
+    table = inference.infer(pl.concat([scores, copy]), pairs, {}, SETTINGS)
+    for split in ("train", "test"):
+        labels, component, by_key, seed = parts(pairs, pl.concat([scores, copy]), split)
+        p = []
+        for encoder in "ac":
+            curve = np.stack([by_key[encoder, layer] for layer in (0, 1)])
+            rho, drawn = np.array([spearman(one, labels) for one in curve]), bootstrap(curve, labels, component, 300, seed)["spearman"]
+            rows = table.filter(encoder=encoder, split=split).sort("layer")
+            band = np.array(inference.simultaneous(rho, drawn, 0.9))
+            np.testing.assert_allclose(rows.select("spearman_band_low", "spearman_band_high").to_numpy().T, band, rtol=0, atol=1e-12)
+            *expected, one = inference.trend(np.arange(2.0), rho, drawn, 0.9)
+            assert rows.select("slope", "slope_low", "slope_high").drop_nulls().row(0) == pytest.approx(expected, abs=1e-12)
+            p.append(one)
+        assert table.filter(split=split)["slope_p"].drop_nulls().to_list() == pytest.approx(inference.holm(np.array(p)).tolist(), abs=1e-12)
+
+
+def test_what_is_said_against_the_reference_by_hand():
+    pairs, scores = study()
+    table = inference.infer(scores, pairs, {}, SETTINGS)
+    for split in ("train", "test"):
+        labels, component, by_key, seed = parts(pairs, scores, split)
+        rows = table.filter(pl.col("difference").is_not_null(), split=split)
+        assert rows["encoder"].to_list() == ["a", "b"]
+        chosen = np.stack([by_key[key] for key in rows.select("encoder", "layer").rows()])
+        given = by_key["overlap", None]
+        every = np.stack([*chosen, given])
+        rho, drawn = np.array([spearman(one, labels) for one in every]), bootstrap(every, labels, component, 300, seed)["spearman"]
+        apart, low, high, p = difference(rho[:2], rho[2:], drawn[:2], drawn[2:], 0.9)
+        # the ranks' residuals, of the pairs repeated as often as they were drawn
+        repeated = [np.repeat(np.arange(40), t.astype(int)) for t in correlation.resample_weights(component, 300, np.random.default_rng(seed)).T]
+        partial = np.array([inference.partial_spearman(chosen[:, at], labels[at], given[at]) for at in repeated])
+        auc, covariance = delong(every, labels, component)
+        z = (auc[:2] - auc[2]) / np.sqrt(np.diag(covariance)[:2] + covariance[2, 2] - 2 * covariance[:2, 2])
+        expected = {
+            "difference": apart,
+            "difference_low": low,
+            "difference_high": high,
+            "difference_p": inference.holm(p),
+            "detectable": 2.8015852 * np.nanstd(drawn[:2] - drawn[2:], axis=1, ddof=1),  # 1.9599640 + 0.8416212
+            "partial": inference.partial_spearman(chosen, labels, given),
+            "partial_low": np.nanquantile(partial, 0.05, axis=0),
+            "partial_high": np.nanquantile(partial, 0.95, axis=0),
+            "auc_difference": [metrics.roc_auc_score(labels, one) - metrics.roc_auc_score(labels, given) for one in chosen],
+            "auc_difference_p": inference.holm(2 * stats.norm.sf(np.abs(z))),
+        }
+        for name, values in expected.items():
+            assert rows[name].to_list() == pytest.approx(list(values), abs=1e-8), name  # rounded constants; 1e-10 of a partial rho
+
+
+def test_thresholds_are_chosen_on_train_and_measured_by_scikit_learn():
+    pairs, scores = study()
+    table = inference.infer(scores, pairs, {}, SETTINGS)
+    train, *_ = parts(pairs, scores, "train")
+    for row in table.filter(pl.col("accuracy").is_not_null()).iter_rows(named=True):
+        (_, _, on_train, _), (labels, _, here, _) = (parts(pairs, scores, split) for split in ("train", row["split"]))
+        key = row["encoder"], row["layer"]
+        predicted = here[key] > inference.threshold_metrics(on_train[key], train, here[key], labels)["threshold"]
+        assert row["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted), abs=1e-12)
+        assert row["f1"] == pytest.approx(metrics.f1_score(labels, predicted), abs=1e-12)
+        assert row["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted), abs=1e-12)
+        assert row["mcc"] == pytest.approx(metrics.matthews_corrcoef(labels, predicted), abs=1e-12)
+
+
+def test_graded_labels_have_neither_thresholds_nor_auc():
+    pairs, scores = study()
+    grades = pairs["label"] + np.random.default_rng().random(80).round(1)
+    scores = scores.drop("label").join(pairs.select("pair_id", grades.alias("label")), on="pair_id")
+    table = inference.infer(scores, pairs.with_columns(grades.alias("label")), {}, SETTINGS)
+    assert all(table[name].is_null().all() for name in ("auc_difference", "auc_difference_p", "accuracy", "f1", "balanced_accuracy", "mcc"))
+    assert table["partial"].is_not_null().sum() == table["detectable"].is_not_null().sum() == 4
+
+
+def test_one_component_of_a_label_is_too_few_for_delong_and_the_rest_is_there():
+    pairs, scores = study()
+    pairs = pairs.with_columns(pl.when(pl.col("label") == 1).then(99).otherwise(pl.col("component")).alias("component"))
+    table = inference.infer(scores, pairs, {}, SETTINGS)
+    assert table["auc_difference"].is_null().all()
+    assert table["difference"].is_not_null().sum() == 4
 
 
 def test_an_encoder_does_not_differ_from_its_copy():
     pairs, scores = study()
     copy = scores.filter(pl.col("encoder") == "overlap").with_columns(encoder=pl.lit("copy"))
-    settings = correlation.Correlate(resamples=200, confidence=0.9, seed=1, reference="overlap dice")
-    both = pl.concat([scores, copy])
-    row = inference.compare(correlation.correlate(both, pairs, {}, settings), both, pairs, {}, settings).filter(encoder="copy", split="test").row(0, named=True)
-    assert (row["difference"], row["difference_low"], row["difference_high"], row["difference_p"]) == (0, 0, 0, 1)
+    row = inference.infer(pl.concat([scores, copy]), pairs, {}, SETTINGS).filter(encoder="copy", split="test").row(0, named=True)
+    assert (row["difference"], row["difference_low"], row["difference_high"], row["difference_p"], row["detectable"]) == (0, 0, 0, 1, 0)
+    assert row["partial"] is row["auc_difference_p"] is None  # the reference determines it
 
 
 def test_without_a_reference_nothing_is_compared_and_a_wrong_one_is_named():
     pairs, scores = study()
-    settings = correlation.Correlate(resamples=200, confidence=0.9, seed=1)
-    plain = correlation.correlate(scores, pairs, {}, settings)
-    assert inference.compare(plain, scores, pairs, {}, settings)["difference"].is_null().all()
-    wrong = correlation.Correlate(resamples=200, confidence=0.9, seed=1, reference="dice")
+    table = inference.infer(scores, pairs, {}, replace(SETTINGS, reference=None))
+    assert all(table[name].is_null().all() for name in ("difference", "partial", "detectable", "auc_difference"))
+    assert table["slope"].is_not_null().sum() == 2
     with pytest.raises(ValueError, match=r"correlate\.reference is 'dice', expected one of a, b, overlap dice, or null"):
-        inference.compare(plain, scores, pairs, {}, wrong)
+        inference.infer(scores, pairs, {}, replace(SETTINGS, reference="dice"))
+
+
+def test_only_encoders_without_layers():
+    pairs, scores = study()
+    table = inference.infer(scores.filter(pl.col("layer").is_null()), pairs, {}, SETTINGS)
+    assert table["spearman_band_low"].is_null().all()
+    assert table["difference"].is_null().all()
+    assert table["accuracy"].is_not_null().all()

@@ -38,7 +38,7 @@ def study():
     )
     settings = Correlate(resamples=200, confidence=0.95, seed=0, reference="overlap dice")
     given = scores, pairs, {"test-4": ["test", 4]}, settings
-    table = inference.compare(correlation.correlate(*given), *given)
+    table = inference.infer(*given)
     info = {"dataset": "toy", "subsets": {"test-4": ["test", 4]}, "shared": {"train": 0, "test": 2}}
 
     def page(gate=GOOD, weights=None, **changes):
@@ -68,6 +68,67 @@ def test_figures_of_the_table_are_those_of_the_csv_rounded(study):
     cells = next(line for line in page().splitlines() if line.startswith("| m | mean | cosine | 1 |"))
     assert f"{row['spearman']:.4f} [{row['spearman_low']:.3f}, {row['spearman_high']:.3f}]" in cells
     assert f"{row['auc']:.4f}" in cells
+
+
+def section(page, heading):
+    """The lines below a heading, up to the next one."""
+    return re.split(r"^#+ ", page.split(heading + "\n")[1], flags=re.M)[0]
+
+
+def test_the_comparison_is_that_of_the_csv_rounded(study):
+    page, table = study
+    row = table.row(by_predicate=(pl.col("encoder") == "m") & pl.col("difference").is_not_null() & (pl.col("split") == "test"), named=True)
+    text = section(page(), "### Against overlap dice (test)")
+    cells = [
+        f"{row['difference']:+.4f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]",
+        f"{row['difference_p']:.2g}",
+        f"{row['partial']:+.4f} [{row['partial_low']:+.3f}, {row['partial_high']:+.3f}]",
+        f"{row['auc_difference']:+.4f}",
+    ]
+    assert f"| m | mean | {' | '.join(cells)} |" in text
+    assert f"of {row['detectable']:.3f} would be found with 80 % power" in text
+    assert "| overlap dice |" not in text
+
+
+def test_classification_has_a_floor(study):
+    page, table = study
+    row = table.row(by_predicate=(pl.col("encoder") == "m") & pl.col("mcc").is_not_null() & (pl.col("split") == "test"), named=True)
+    text = section(page(), "### Positive or not (test)")
+    assert f"| m | mean | {row['accuracy']:.4f} | {row['f1']:.4f} | {row['balanced_accuracy']:.4f} | {row['mcc']:.4f} |" in text
+    assert "| *always positive* |  | 0.5000 | 0.6667 | 0.5000 | 0.0000 |" in text
+    assert "never positive" not in text
+    rare = section(page(table=table.with_columns(pl.lit(0.25).alias("positives"))), "### Positive or not (test)")
+    assert "| *always positive* |  | 0.2500 | 0.4000 | 0.5000 | 0.0000 |" in rare
+    assert "| *never positive* |  | 0.7500 | 0.0000 | 0.5000 | 0.0000 |" in rare
+    best = table.filter(split="test")["accuracy"].max()
+    assert f"standard error of {np.sqrt(best * (1 - best) / 6):.3f}" in text
+
+
+def test_the_slope_of_each_model_by_split(study):
+    page, table = study
+    rows = table.filter(pl.col("slope").is_not_null() & pl.col("split").is_in(["test", "test-4"])).rows(named=True)
+    cells = [f"{row['slope']:+.4f} [{row['slope_low']:+.3f}, {row['slope_high']:+.3f}] | {row['slope_p']:.2g}" for row in rows]
+    assert f"| m | mean | cosine | {' | '.join(cells)} |" in section(page(), "## Does rho rise or fall with depth?")
+
+
+def test_what_does_not_apply_is_not_on_the_page(study):
+    page, table = study
+    classes, versus = ("accuracy", "f1", "balanced_accuracy", "mcc"), [name for name in correlation.INFERRED if "difference" in name or "partial" in name]
+    graded = page(table=table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in [*classes, "auc_difference", "auc_difference_p"]))
+    assert "ositive or not" not in graded
+    assert "p (DeLong)" not in graded
+    assert "### Against" not in page(table=table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in [*versus, "detectable"]))
+    assert "## Does rho rise" not in page(table=table.with_columns(pl.lit(None, pl.Float64).alias("slope")))
+
+
+def test_every_kind_of_p_and_interval_is_named_with_its_correction(study):
+    page, _ = study
+    for said in ("p-values are Holm's", "p: bootstrap", "DeLong's method over components", "not corrected for the number", "bands that hold for all layers"):
+        assert said in page()
+
+
+def test_small_p_values_are_no_zeros():
+    assert [reporting.p_value(p) for p in (None, 1e-13, 0.00012, 0.25, 1.0)] == ["", "< .0001", "0.00012", "0.25", "1"]
 
 
 def test_the_split_that_layers_were_chosen_on_is_not_reported(study):
