@@ -6,13 +6,11 @@ is reported is rho on the other splits, the mean over the runs of a learned pool
 components (`pipeline.inference`), with the chosen options as they are, and again with the choice repeated in every resample of train.
 """
 
-import zlib
-
 import numpy as np
 import polars as pl
 
 from pipeline import inference, pooling, splits, sweeping
-from pipeline.correlation import Correlate, bootstrap, interval, spearman
+from pipeline.correlation import Correlate, bootstrap, interval, spearman, stream
 
 REFERENCE = ("mean", "none", "cosine")
 CONTROL = ("attention", "diagonal")  # the pooling whose gain could be mere training, and its control
@@ -145,7 +143,7 @@ def compare(keys, matrix, pairs, subsets, params: Correlate, fold=None):
 def _statistics(scores, runs, labels, component, params, resamples, split):
     """Scores (K, n), and the rows of each of O options -> {"value" (O,), "spread" (O,), "resampled" (O, B)} of rho, means over the rows."""
     rho = np.array([spearman(one, labels) for one in scores], dtype=np.float64)
-    resampled = bootstrap(scores, labels, component, resamples, [params.seed, zlib.crc32(split.encode())])["spearman"]
+    resampled = bootstrap(scores, labels, component, resamples, stream(params, split))["spearman"]
     spread = [np.std(rho[rows], ddof=1) if len(rows) > 1 else np.nan for rows in runs]
     return {
         "value": np.array([rho[rows].mean() for rows in runs]),

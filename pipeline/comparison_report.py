@@ -5,7 +5,7 @@ import polars as pl
 from scipy import stats
 
 from pipeline import comparing
-from pipeline.reporting import difference, escaped, markdown_table, with_interval
+from pipeline.reporting import escaped, markdown_table, p_value, signed, with_interval
 
 RARE = 10  # tokens seen less often are not listed
 LISTED = 12  # tokens at either end
@@ -47,11 +47,16 @@ def answer(part):
         return f"The largest rho is that of {best['pooling']}: {best['spearman']:.4f}."
     row, control = found["mean"], found.get(comparing.CONTROL[1])
     verdict = "differs from" if row["p"] < 0.05 else "cannot be told from"
-    text = f"Learned attention {verdict} the mean: {difference(row)}, p = {row['p']:.2g}"
+    text = f"Learned attention {verdict} the mean: {signed(row, 'difference')}, p {equals(row['p'])}"
     if control:
         verdict = "and differs from" if control["p"] < 0.05 else "but cannot be told from" if row["p"] < 0.05 else "nor from"
-        text += f"; {verdict} its control of as many parameters: {difference(control)}, p = {control['p']:.2g}"
+        text += f"; {verdict} its control of as many parameters: {signed(control, 'difference')}, p {equals(control['p'])}"
     return f"{text}."
+
+
+def equals(p):
+    """= p, or < a bound."""
+    return shown if (shown := p_value(p)).startswith("<") else f"= {shown}"
 
 
 def results(part):
@@ -69,10 +74,10 @@ def results(part):
                 row["layer"],
                 with_interval(row | {"spearman_low": row["low"], "spearman_high": row["high"]}, "spearman"),
                 "" if row["spread"] is None else f"{row['spread']:.4f}",
-                difference(row),
+                signed(row, "difference"),
                 row["against"] or "",
                 again,
-                "" if row["p"] is None else f"{row['p']:.2g}",
+                p_value(row["p"]),
                 "" if row["detectable"] is None else f"{row['detectable']:.3f}",
             ]
         )
