@@ -85,7 +85,7 @@ def results(part):
 
 
 def learned(fit, here):
-    """What was learned, at the layer that was chosen: epochs and the rho of held-out train pairs."""
+    """What was learned, at the layer that was chosen: the epoch, and rho of train pairs, each scored by the run that held it out."""
     if "nothing" in fit:
         return [f"Nothing was learned: {fit['nothing']}.", ""]
     cells = []
@@ -93,18 +93,10 @@ def learned(fit, here):
         row = here.filter(family="pooling", pooling=name).head(1)
         if len(row):
             at = fit["layers"].index(int(row["layer"][0])) if row["layer"][0] else 0
-            before, after, epochs = (np.array(found[key], dtype=float)[:, at] for key in ("rho_at_start", "rho_held_out", "epoch"))
-            cells.append(
-                [
-                    name.replace("_", " "),
-                    row["layer"][0],
-                    len(epochs),
-                    f"{before.mean():.4f}",
-                    f"{after.mean():.4f}",
-                    f"{epochs.min():.0f} to {epochs.max():.0f}",
-                ]
-            )
-    header = ["learned", "layer", "runs", "held-out rho at the start", "at the epoch kept", "epochs kept"]
+            before, after, epoch, kept = (found[key][at] for key in ("rho_at_start", "rho_held_out", "epoch", "kept"))
+            figures = ["undefined" if one is None else f"{one:.4f}" for one in (before, after)]
+            cells.append([name.replace("_", " "), row["layer"][0], fit["settings"]["runs"], *figures, epoch, "yes" if kept else "no: the mean is kept"])
+    header = ["learned", "layer", "runs", "rho of held-out train pairs at the start", "at the best epoch", "epoch", "beyond noise"]
     note = " Train labels were permuted: a control in which there is nothing to learn." * fit["settings"]["shuffle_labels"]
     return [f"{fit['pairs']} train pairs.{note}", "", *markdown_table(header, cells, left=2), ""]
 

@@ -4,8 +4,8 @@
     diagonal.safetensors    scale    (runs, layers, D) float32
     scalar_mix.safetensors  weights  (runs, layers) float32
 
-Each holds `layers` (layers,) int64 too, the numbers of its layers. fit.json has, for each run and layer, the epoch that was kept and
-Spearman's rho of the held-out train pairs before (the mean) and at that epoch.
+Each holds `layers` (layers,) int64 too, the numbers of its layers. fit.json has, for each layer, the best epoch, Spearman's rho of the
+train pairs, each scored by the run that held it out, at the start (the mean) and at that epoch, and whether what was learned was kept.
 """
 
 import json

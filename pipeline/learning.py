@@ -9,20 +9,24 @@ Trained on train pairs only, on the cosines of both sentences, with the CoSENT l
     log(1 + sum over pairs i, j with label_i > label_j of exp(scale (cos_j - cos_i))),
 
 a smooth count of wrongly ordered pairs: it is minimised by what AUC and Spearman's rho measure, knows no margin, and takes 0/1 labels
-and grades alike. Every run starts at the mean with a little noise of its own, holds one fold of the train components out, and keeps the epoch
-with the largest rho there, epoch 0, which is the mean itself, included.
+and grades alike. Every run starts at the mean with a little noise of its own and holds one fold of the train components out, so that each train
+pair is scored by the run that did not learn from it. The epoch with the largest rho of those scores is kept, at each layer for itself, epoch 0,
+the mean, included. A guard against learning noise: that rho must be above the mean's by a one-sided test (a bootstrap over components) at
+LEVEL / epochs, since the epoch is the best of so many; at a layer where it is not, every run keeps the mean.
 """
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from pipeline import fitted, shards, splits
-from pipeline.correlation import spearman
+from pipeline.correlation import bootstrap, spearman
 from pipeline.params import at_least
 
 NOISE = {"attention": 0.1, "diagonal": 0.01, "scalar_mix": 0.1}  # of a run's first parameters, in units of what follows
+LEVEL, RESAMPLES = 0.05, 1000  # of the guard
 CHUNKS = 4  # parts of a batch by length, so that little is padded
 
 
@@ -139,6 +143,65 @@ def nothing(folder, pairs, params: Fit):
     return None
 
 
+def scorer(folder, sentence1, sentence2, device):
+    """Token states and the sentence ids of n pairs -> (score, layers, spread (L, D), size (L,)).
+
+    score(pooling, parameters (R, L, ...), some pairs (P,)) yields their cosines by R runs, (P, R), for one layer after the other, so that one
+    layer's states are held at a time; scalar_mix yields once. Parameters are in units of the spread of a layer's dimensions (attention)
+    and of the size of its vectors (scalar_mix).
+    """
+    states = States(folder)
+    ids, where = np.unique(np.stack([sentence1, sentence2]), return_inverse=True)
+    first, second = where.reshape(2, -1)
+    means, spread = (x.to(device) for x in means_and_spread(states, ids))
+    size = means.square().mean((0, 2)).sqrt().clamp_min(1e-30)  # root mean square of a layer's vectors
+
+    def attended(batch, layer, queries):
+        some, at = np.unique(np.concatenate([first[batch], second[batch]]), return_inverse=True)
+        order = np.argsort(states.lengths(ids[some]), kind="stable")
+        parts = [states.padded(layer, ids[some[part]]) for part in np.array_split(order, min(CHUNKS, len(order)))]
+        pooled = torch.cat([attend(h.to(device), mask.to(device), queries) for h, mask in parts])
+        at = torch.from_numpy(np.argsort(order)[at]).to(device)
+        return torch.cosine_similarity(pooled[at[: len(batch)]], pooled[at[len(batch) :]], dim=-1)
+
+    def score(pooling, parameters, batch):
+        a, b = (means[torch.from_numpy(side[batch]).to(device)] for side in (first, second))
+        if pooling == "scalar_mix":
+            yield mixed_cosines(a / size[:, None], b / size[:, None], parameters)
+        for k, layer in enumerate(states.layers if pooling != "scalar_mix" else ()):
+            if pooling == "diagonal":
+                yield scaled_cosines(a[:, k], b[:, k], parameters[:, k])
+            else:
+                yield attended(batch, layer, parameters[:, k] / spread[k])
+
+    return score, list(states.layers), spread, size
+
+
+def held_out(score, pooling, parameters, fold):
+    """Each train pair by the run that holds it out, as a rank within its fold -> (n, L)."""
+    found = [None] * len(fold)
+    with torch.inference_mode():
+        for run in range(len(parameters)):
+            rows = np.flatnonzero(fold == run)
+            for part in np.array_split(rows, max(1, len(rows) // 128)):
+                for i, row in zip(part, torch.cat(list(score(pooling, parameters[run : run + 1], part)), dim=1).cpu().numpy()):
+                    found[i] = row
+    return np.stack([splits.ranks_within(column, fold) for column in np.stack(found).astype(np.float64).T], axis=1)
+
+
+def rho_of(scores, labels):
+    """Spearman's rho of each column (n, L) -> (L,), NaN where it is undefined."""
+    return np.array([spearman(column, labels) for column in scores.T], dtype=np.float64)
+
+
+def beyond_noise(start, learned, labels, component, params: Fit):
+    """Whether held-out scores order the train pairs better than those of the start, by more than the best of so many epochs of noise:
+    start, learned (n, L) -> (L,)."""
+    apart = rho_of(learned, labels) - rho_of(start, labels)
+    resampled = [bootstrap(side.T, labels, component, RESAMPLES, params.seed)["spearman"] for side in (start, learned)]
+    return apart > ndtri(1 - LEVEL / params.epochs) * np.nanstd(resampled[1] - resampled[0], axis=1)
+
+
 def fit(folder, pairs, params: Fit, device="cpu", log=print):
     """Token states of a dump and pairs (C2) -> ({pooling: parameters (runs, layers, ...) float32}, layers (L,), fit.json's dictionary).
 
@@ -151,94 +214,54 @@ def fit(folder, pairs, params: Fit, device="cpu", log=print):
     train = pairs.filter(split="train").sort("pair_id")
     component, labels = train["component"].to_numpy(), train["label"].to_numpy().copy()
     if len(np.unique(component)) < params.runs:
-        raise ValueError(
-            f"fit.runs is {params.runs}, but the train pairs form only {len(np.unique(component))} components: set it to 2 or leave fit.poolings empty"
-        )
-    rng = np.random.default_rng(params.seed)
+        raise ValueError(f"fit.runs is {params.runs}, but the train pairs form only {len(np.unique(component))} components: lower it or empty fit.poolings")
+    rng, noise = np.random.default_rng(params.seed), torch.Generator().manual_seed(params.seed)
     if params.shuffle_labels:
         labels = rng.permutation(labels)
     fold = splits.folds(component, params.runs, params.seed)
-    states = States(folder)
-    ids, where = np.unique(train.select("sentence1_id", "sentence2_id").to_numpy(), return_inverse=True)
-    first, second = where.reshape(-1, 2).T
-    means, spread = (x.to(device) for x in means_and_spread(states, ids))
-    runs, count, dim = params.runs, *spread.shape
-    size = means.square().mean((0, 2)).sqrt().clamp_min(1e-30)  # root mean square of a layer's vectors, (L,)
-
-    starts = {"attention": torch.zeros(runs, count, dim), "diagonal": torch.ones(runs, count, dim), "scalar_mix": torch.zeros(runs, count)}
-    current = {name: starts[name].to(device).requires_grad_() for name in params.poolings}
+    score, layers, spread, size = scorer(folder, train["sentence1_id"].to_numpy(), train["sentence2_id"].to_numpy(), device)
+    shape = (params.runs, *spread.shape)
+    starts = {"attention": torch.zeros(shape), "diagonal": torch.ones(shape), "scalar_mix": torch.zeros(shape[:2])}
+    starts = {name: starts[name].to(device) for name in params.poolings}
+    current = {name: (one + NOISE[name] * torch.randn(one.shape, generator=noise).to(device)).requires_grad_() for name, one in starts.items()}
+    before = {name: held_out(score, name, one, fold) for name, one in starts.items()}
+    best = {name: {"parameters": starts[name], "scores": one, "rho": rho_of(one, labels), "epoch": np.zeros(one.shape[1], int)} for name, one in before.items()}
     optimizer = torch.optim.Adam(current.values(), lr=params.learning_rate)
-    y, held = torch.from_numpy(labels).to(device), torch.from_numpy(fold[:, None] == np.arange(runs)).to(device)
-
-    def attended(batch, layer, queries):
-        """Cosines of pairs at a layer for queries (R, D) -> (P, R)."""
-        some, at = np.unique(np.concatenate([first[batch], second[batch]]), return_inverse=True)
-        order = np.argsort(states.lengths(ids[some]), kind="stable")
-        parts = [states.padded(layer, ids[some[part]]) for part in np.array_split(order, min(CHUNKS, len(order)))]
-        pooled = torch.cat([attend(h.to(device), mask.to(device), queries) for h, mask in parts])
-        at = torch.from_numpy(np.argsort(order)[at]).to(device)
-        return torch.cosine_similarity(pooled[at[: len(batch)]], pooled[at[len(batch) :]], dim=-1)
-
-    def cosines(name, batch, runs=slice(None)):
-        """Cosines of pairs by one pooling's runs, a layer at a time -> (P, R) each; the mix has one."""
-        a, b = (means[torch.from_numpy(side[batch]).to(device)] for side in (first, second))
-        if name == "scalar_mix":
-            yield mixed_cosines(a / size[:, None], b / size[:, None], current[name][runs])
-        elif name == "diagonal":
-            yield from (scaled_cosines(a[:, k], b[:, k], current[name][runs, k]) for k in range(count))
-        else:
-            yield from (attended(batch, layer, current[name][runs, k] / spread[k]) for k, layer in enumerate(states.layers))
-
-    def held_out():
-        """rho of each run on its fold -> {pooling: (R, L)}, NaN where it is undefined."""
-        found = {name: np.full((runs, 1 if name == "scalar_mix" else count), np.nan) for name in current}
-        with torch.inference_mode():
-            for name in current:
-                for run in range(runs):
-                    rows = np.flatnonzero(fold == run)
-                    parts = [list(cosines(name, part, slice(run, run + 1))) for part in np.array_split(rows, max(1, len(rows) // 128))]
-                    for k, column in enumerate(zip(*parts)):
-                        found[name][run, k] = spearman(torch.cat(column)[:, 0].cpu().numpy(), labels[rows]) or np.nan
-        return found
-
-    before = held_out()
-    best = {
-        name: {"parameters": p.detach().clone(), "rho": before[name].copy(), "epoch": np.zeros_like(before[name], dtype=int)} for name, p in current.items()
-    }
-    noise = torch.Generator().manual_seed(params.seed)
-    with torch.no_grad():
-        for name, parameters in current.items():
-            parameters += NOISE[name] * torch.randn(parameters.shape, generator=noise).to(device)
+    y, kept = torch.from_numpy(labels).to(device), torch.from_numpy(fold[:, None] != np.arange(params.runs)).to(device)
     for epoch in range(1, params.epochs + 1):
         order = rng.permutation(len(train))
         for batch in np.array_split(order, -(-len(order) // params.batch_pairs)):
             optimizer.zero_grad()
             rows = torch.from_numpy(batch).to(device)
-            for name in current:
-                for one in cosines(name, batch):  # a layer's states are let go before the next layer's are read
-                    cosent(one, y[rows], ~held[rows], params.scale).sum().backward()
+            for name, parameters in current.items():
+                for cosines in score(name, parameters, batch):
+                    cosent(cosines, y[rows], kept[rows], params.scale).sum().backward()
             optimizer.step()
-        now = held_out()
-        for name, kept in best.items():
-            better = np.nan_to_num(now[name], nan=-np.inf) > np.nan_to_num(kept["rho"], nan=-np.inf)
-            kept["rho"][better], kept["epoch"][better] = now[name][better], epoch
-            chosen = torch.from_numpy(better).to(device)
-            chosen = chosen if name == "scalar_mix" else chosen[..., None]
-            kept["parameters"] = torch.where(chosen, current[name].detach(), kept["parameters"])
-        log(f"epoch {epoch}: " + "; ".join(f"{name} {np.nanmean(kept['rho']):.4f} ({np.nanmean(before[name]):.4f})" for name, kept in best.items()))
-        if epoch - max(kept["epoch"].max() for kept in best.values()) >= params.patience:
+        for name, parameters in current.items():
+            scores = held_out(score, name, parameters.detach(), fold)
+            now = {"parameters": parameters.detach().clone(), "scores": scores, "rho": rho_of(scores, labels), "epoch": np.full(scores.shape[1], epoch)}
+            better = np.nan_to_num(now["rho"], nan=-np.inf) > np.nan_to_num(best[name]["rho"], nan=-np.inf)
+            best[name] = {key: _where(better, now[key], best[name][key]) for key in now}
+        log(f"epoch {epoch}: " + "; ".join(f"{name} {np.nanmean(best[name]['rho']):.4f} ({np.nanmean(rho_of(before[name], labels)):.4f})" for name in best))
+        if epoch - max(one["epoch"].max() for one in best.values()) >= params.patience:
             break
-    parameters = {name: kept["parameters"] for name, kept in best.items()}
-    if "attention" in parameters:
-        parameters["attention"] = parameters["attention"] / spread  # of the states as they are
-    if "scalar_mix" in parameters:
-        parameters["scalar_mix"] = torch.softmax(parameters["scalar_mix"], dim=1) / size
-    about = {"settings": asdict(params), "pairs": len(train), "layers": list(states.layers), "poolings": {}}
-    for name, kept in best.items():
-        about["poolings"][name] = {"epoch": kept["epoch"].tolist(), "rho_at_start": _listed(before[name]), "rho_held_out": _listed(kept["rho"])}
-    return {name: one.cpu().numpy() for name, one in parameters.items()}, np.array(list(states.layers)), about
+    units = {"attention": lambda q: q / spread, "diagonal": lambda d: d, "scalar_mix": lambda w: torch.softmax(w, dim=1) / size}  # of the states as they are
+    found, about = {}, {"settings": asdict(params), "pairs": len(train), "layers": layers, "poolings": {}}
+    for name, one in best.items():
+        sure = beyond_noise(before[name], one["scores"], labels, component, params)
+        found[name] = units[name](_where(sure, one["parameters"], starts[name])).cpu().numpy()
+        figures = {"rho_at_start": rho_of(before[name], labels), "rho_held_out": one["rho"]}
+        about["poolings"][name] = {"kept": sure.tolist(), "epoch": one["epoch"].tolist()} | {key: _listed(values) for key, values in figures.items()}
+    return found, np.array(layers), about
+
+
+def _where(chosen, a, b):
+    """a at the layers that are chosen (L,), else b: parameters (R, L, ...), of which a mix has one choice for all layers, scores (n, L) or values (L,)."""
+    if isinstance(a, np.ndarray):
+        return np.where(chosen, a, b)
+    return torch.where(torch.from_numpy(chosen).to(a.device).reshape(-1, *[1] * (a.ndim - 2)), a, b)
 
 
 def _listed(values):
-    """Rows of numbers for JSON, which has no NaN."""
-    return [[None if np.isnan(one) else round(float(one), 6) for one in row] for row in values]
+    """Numbers for JSON, which has no NaN."""
+    return [None if np.isnan(one) else round(float(one), 6) for one in values]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from scipy.stats import rankdata
 
 
 def groups(pairs, subsets):
@@ -32,3 +33,12 @@ def folds(component, count, seed):
         fold_of[one] = np.argmin(filled)
         filled[fold_of[one]] += sizes[one]
     return fold_of[where]
+
+
+def ranks_within(scores, fold):
+    """Scores (n,) and the fold of each (n,) -> (n,): each score's rank within its fold / the fold's size, for scores of models that
+    differ in height from fold to fold."""
+    found = np.empty(len(scores))
+    for one in np.unique(fold):
+        found[fold == one] = (rankdata(scores[fold == one]) - 0.5) / (fold == one).sum()
+    return found
