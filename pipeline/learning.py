@@ -41,7 +41,7 @@ class Fit:
     epochs: int
     """passes over the train pairs, at most"""
     patience: int
-    """stop when no run of no layer has improved for so many epochs"""
+    """stop when no pooling has improved at any layer for so many epochs"""
     batch_pairs: int
     """pairs of a step"""
     learning_rate: float
