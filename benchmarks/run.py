@@ -15,15 +15,17 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from scipy import stats
 
-from pipeline import correlation, dumping, layers, pooling, scratch, shards
+from pipeline import correlation, dumping, layers, pooling, scratch, shards, sweeping
 from pipeline.rwkv6 import Rwkv6Config, Rwkv6ForCausalLM
 
 ROOT = Path(__file__).parents[1]
@@ -186,8 +188,10 @@ def dump_wall(rounds=3, sentences=400):
     return [row("dump, wall / max(compute alone, raw write alone)", found["dump"] / max(found["compute"], found["write"]), detail)]
 
 
-def pooling_cost(rounds=5, sentences=1000, dim=768, count=13):
-    """(d) Pooling (mean) of token states against a raw memory-mapped read and a segment mean, for all layers and for one."""
+@contextmanager
+def token_states(sentences=1000, dim=768, count=13):
+    """Random token states of MRPC's lengths, shortest sentence first, as shards and as a raw file for each layer -> folder, lengths and a
+    function (layer) -> (S, D): the mean of each sentence by a memory-mapped read of the raw file and a segment sum."""
     random = np.random.default_rng(0)
     lengths = np.sort(random.choice(list(MRPC), sentences, p=np.array(list(MRPC.values())) / sum(MRPC.values())))
     with workspace() as folder:
@@ -208,36 +212,84 @@ def pooling_cost(rounds=5, sentences=1000, dim=768, count=13):
         shard.finish()
         for layer in range(count):
             np.concatenate(raw.pop(0)).tofile(folder / f"raw-{layer}")
-        rows = int(lengths.sum())
         starts = np.concatenate([[0], np.cumsum(lengths)])
         segment = torch.from_numpy(np.repeat(np.arange(sentences), lengths))
 
-        def one_raw(layer):
-            mapped, out = np.memmap(folder / f"raw-{layer}", np.float16, "r", shape=(rows, dim)), torch.zeros(sentences, dim)
+        def raw_mean(layer):
+            mapped, out = np.memmap(folder / f"raw-{layer}", np.float16, "r", shape=(starts[-1], dim)), torch.zeros(sentences, dim)
             for i in range(0, sentences, 32):
                 a, b = starts[i], starts[min(i + 32, sentences)]
                 out.index_add_(0, segment[a:b], torch.from_numpy(np.asarray(mapped[a:b], dtype=np.float32)))
             return out / torch.from_numpy(lengths)[:, None]
 
-        def one_pooled(layer):
-            name = shards.layer_name(layer)
-            return np.concatenate([pooling.pool_tokens(batch, name, pooling.mean) for batch in shards.record_batches(folder / "states")])
+        yield folder, lengths, raw_mean
 
-        assert np.allclose(one_raw(3).numpy(), one_pooled(3), atol=1e-5)
+
+def size_of(lengths, count, dim):
+    return f"{len(lengths)} sentences, {lengths.sum()} tokens, {count} layers of {dim}"
+
+
+def pooling_cost(rounds=5, dim=768, count=13):
+    """(d) Pooling (mean) of token states against a raw memory-mapped read and a segment mean, for all layers and for one."""
+    with token_states(dim=dim, count=count) as (folder, lengths, raw_mean):
+
+        def pooled(layer):
+            name, functions = shards.layer_name(layer), {"mean": lambda h, ids: pooling.mean(h)}
+            return np.concatenate([pooling.pool_tokens(batch, name, functions)["mean"] for batch in shards.record_batches(folder / "states")])
+
+        assert np.allclose(raw_mean(3).numpy(), pooled(3), atol=1e-5)
         functions = {
-            "raw": lambda: seconds(lambda: [one_raw(layer) for layer in range(count)]),
-            "ours": lambda: seconds(lambda: [one_pooled(layer) for layer in range(count)]),
+            "raw": lambda: seconds(lambda: [raw_mean(layer) for layer in range(count)]),
+            "ours": lambda: seconds(lambda: [pooled(layer) for layer in range(count)]),
             "stage": lambda: seconds(lambda: pooling.pool(folder / "states", "mean", folder / "vectors.parquet", {})),
-            "raw_one": lambda: seconds(lambda: one_raw(5)),
-            "ours_one": lambda: seconds(lambda: one_pooled(5)),
+            "raw_one": lambda: seconds(lambda: raw_mean(5)),
+            "ours_one": lambda: seconds(lambda: pooled(5)),
         }
         in_turns(1, **functions)
         found = in_turns(rounds, **functions)
-    size = f"{sentences} sentences, {rows} tokens, {count} layers of {dim}"
+    size = size_of(lengths, count, dim)
     return [
         row("pooling all layers / raw read and segment mean", found["ours"] / found["raw"], f"{found['ours']:.3f} / {found['raw']:.3f} s; {size}"),
         row("the same with its Parquet file written", found["stage"] / found["raw"], f"{found['stage']:.3f} s"),
         row("pooling one layer / raw read and segment mean", found["ours_one"] / found["raw_one"], f"{found['ours_one']:.4f} / {found['raw_one']:.4f} s"),
+    ]
+
+
+TEN = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "max", "mean_max", "idf_mean", "sif"]  # the first of params.yaml
+
+
+def sweep_cost(rounds=5, dim=768, count=13):
+    """(i) Ten poolings in one read of the token states (in the page cache) against one read with the mean, and against ten reads."""
+    with token_states(dim=dim, count=count) as (folder, lengths, raw_mean):
+        random, sentences = np.random.default_rng(0), np.arange(len(lengths))
+        ids = [random.integers(1, 5000, n) for n in lengths]
+        first, second = random.permutation(sentences).reshape(2, -1)
+        pairs = pl.DataFrame({"pair_id": range(len(first)), "split": "train", "label": random.integers(0, 2, len(first)).astype(float)})
+        pairs = pairs.with_columns(pl.Series("sentence1_id", first), pl.Series("sentence2_id", second))
+        weights = pooling.token_weights(sentences, ids, sentences, TEN)
+        settings = sweeping.Sweep(poolings=TEN, corrections=["none"], similarities=["cosine"])
+
+        def pooled(names):
+            """The vectors of all layers, a layer at a time; none is kept."""
+            batches = list(shards.record_batches(folder / "states"))
+            for layer in range(count):
+                sweeping.vectors_of(batches, layer, shards.layer_name(layer), names, weights, {}, sentences)
+
+        functions = {
+            "raw": lambda: seconds(lambda: [raw_mean(layer) for layer in range(count)]),
+            "mean": lambda: seconds(pooled, ["mean"]),
+            "ten": lambda: seconds(pooled, TEN),
+            "one_by_one": lambda: seconds(lambda: [pooled([name]) for name in TEN]),
+            "sweep": lambda: seconds(sweeping.sweep, folder / "states", pairs, folder / "scores.parquet", "m", settings, weights, {}),
+        }
+        in_turns(1, **functions)
+        found = in_turns(rounds, **functions)
+    size = size_of(lengths, count, dim)
+    return [
+        row("ten poolings in one read / raw read and segment mean", found["ten"] / found["raw"], f"{found['ten']:.3f} / {found['raw']:.3f} s; {size}"),
+        row("ten poolings in one read / pooling the mean alone", found["ten"] / found["mean"], f"the mean: {found['mean']:.3f} s"),
+        row("ten poolings in one read / the same ten one after the other", found["ten"] / found["one_by_one"], f"{found['one_by_one']:.3f} s"),
+        row("the same with scores written / ten poolings in one read", found["sweep"] / found["ten"], f"{found['sweep']:.3f} s; cosines of {len(first)} pairs"),
     ]
 
 
@@ -370,6 +422,7 @@ BENCHMARKS = {
     "budgets": budgets,
     "dump": dump_wall,
     "pooling": pooling_cost,
+    "sweep": sweep_cost,
     "many": many_sentences,
     "long": long_sentences,
     "bootstrap": bootstrap_cost,

@@ -8,6 +8,7 @@ components (`pipeline.inference`), with the chosen options as they are, and agai
 
 import numpy as np
 import polars as pl
+from scipy import stats
 
 from pipeline import inference, pooling, splits, sweeping
 from pipeline.correlation import Correlate, bootstrap, interval, spearman, stream
@@ -16,7 +17,6 @@ REFERENCE = ("mean", "none", "cosine")
 CONTROL = ("attention", "diagonal")  # the pooling whose gain could be mere training, and its control
 ALL = "best of all"
 ALL_RESAMPLES = 1000  # of the choice among all combinations, of which there are thousands
-LEARNED = (*pooling.LEARNED, "scalar_mix")
 
 SCHEMA = dict.fromkeys(("encoder", "family", "pooling", "correction", "similarity", "layer", "against", "split"), pl.String)
 SCHEMA |= {"n": pl.Int64, "runs": pl.Int64}
@@ -25,17 +25,22 @@ SCHEMA |= dict.fromkeys(("difference", "difference_low", "difference_high", "cho
 
 
 def variants(keys):
-    """The combinations of a sweep -> {(pooling, correction, similarity): {layer: rows, one a run}}; layer is "" for one mix of layers."""
+    """The combinations of a sweep -> {(pooling, correction, similarity): {layer: rows, one a run}}; layer is "" for one mix of layers.
+    A layer at which some runs have no scores, for want of dimensions, is none."""
     found = {}
     for row, (name, correction, similarity, layer) in enumerate(keys.select("pooling", "correction", "similarity", "layer").iter_rows()):
         entry, numbers = pooling.parse(name)
         label = "" if layer is None else str(layer)
-        if entry in LEARNED:
+        if entry in sweeping.LEARNED:
             name = entry
         elif entry == "layers_I_J":
             name, label = sweeping.PAIRS_OF_LAYERS, "+".join(map(str, numbers))
         found.setdefault((name, correction, similarity), {}).setdefault(label, []).append(row)
-    return found
+    runs = {}
+    for (name, *_), options in found.items():
+        runs[name] = max(runs.get(name, 0), *map(len, options.values()))
+    whole = {variant: {layer: rows for layer, rows in options.items() if len(rows) == runs[variant[0]]} for variant, options in found.items()}
+    return {variant: options for variant, options in whole.items() if options}
 
 
 def folds_of(pairs, fit):
@@ -49,11 +54,13 @@ def folds_of(pairs, fit):
 
 def held_out_ranks(runs, fold):
     """Train scores of R runs (R, n) and the fold that each run held out (n,) -> (n,): each pair by the run that did not learn from it,
-    as its rank within the fold / the fold's size, since runs differ in the height of their scores."""
+    as its midrank within the fold / the fold's size, since runs differ in the height of their scores."""
+    if fold is None or fold.max() + 1 != len(runs):
+        raise ValueError(f"{len(runs)} runs were swept, but {0 if fold is None else fold.max() + 1} fitted: run the fit and sweep stages again")
     found = np.empty(len(fold))
-    for run in range(len(runs)):
+    for run, scores in enumerate(runs):
         rows = fold == run
-        found[rows] = (np.argsort(np.argsort(runs[run][rows], kind="stable"), kind="stable") + 0.5) / rows.sum()
+        found[rows] = (stats.rankdata(scores[rows]) - 0.5) / rows.sum()
     return found
 
 
@@ -102,7 +109,7 @@ def compare(keys, matrix, pairs, subsets, params: Correlate, fold=None):
     def measure(names, resamples):
         """Train and reported values of all options of some variants, and which belong to which."""
         options = [(v, layer, rows) for v in names for layer, rows in found[v].items()]
-        on_train = np.stack([held_out_ranks(matrix[rows][:, train], fold) if v[0] in LEARNED else matrix[rows[0], train] for v, _, rows in options])
+        on_train = np.stack([held_out_ranks(matrix[rows][:, train], fold) if v[0] in sweeping.LEARNED else matrix[rows[0], train] for v, _, rows in options])
         values = {chosen_on: _statistics(on_train, [[i] for i in range(len(options))], labels[train], component[train], params, resamples, chosen_on)}
         flat = np.concatenate([rows for *_, rows in options])
         ends = np.cumsum([len(rows) for *_, rows in options])
@@ -159,6 +166,7 @@ def _choose(candidates, train, test):
     best = candidates[np.argmax(at)]
     usable = np.where(np.isfinite(at)[:, None] & np.isfinite(train["resampled"][candidates]), train["resampled"][candidates], -np.inf)
     repeated = test["resampled"][candidates[usable.argmax(axis=0)], np.arange(usable.shape[1])]
+    repeated = np.where(np.isfinite(usable).any(axis=0), repeated, np.nan)  # a resample without a choice is left out
     return {
         "option": best,
         "train": train["value"][best],

@@ -12,43 +12,51 @@ LISTED = 12  # tokens at either end
 EXAMPLES = 3  # sentences with their weights
 
 
-def page(table, left_out, fits, looks, info, params):
+def page(table, left_out, fits, looks, info, params, chosen_on):
     """The lines of the page: table of `comparing.compare` for all encoders, {encoder: {what was left out: why}}, {encoder: fit.json},
-    {encoder: lines of `look`}, the info of the pairs and the section `correlate`."""
+    {encoder: lines of `look`}, the info of the pairs, the section `correlate` and the split that layers were chosen on."""
     lines = [f"# {info['dataset']}: which pooling?", ""]
     lines += [
-        f"Spearman's rho of scores and labels. The layer of each line is the one with the largest rho on train. Brackets: {100 * params.confidence:g} % "
+        f"Spearman's rho of scores and labels. The layer of each line is the one with the largest rho on {chosen_on}. Brackets: {100 * params.confidence:g} % "
         f"intervals by a bootstrap over components ({params.resamples:,} resamples), paired for differences. `choosing again`: the same with the "
-        "layer chosen anew in every resample of train, for what the choice adds to the uncertainty. p: Holm's over the lines of a table. `found from`: the "
-        "difference that such a test finds in 80 % of samples. Learned poolings are means over their runs, with the standard deviation between runs; "
+        f"layer chosen anew in every resample of {chosen_on}, for what the choice adds to the uncertainty. p: Holm's over the poolings of a table, over its "
+        "corrections, and over its similarities. `found from`: the difference that such a test finds in 80 % of samples. "
+        "Learned poolings are means over their runs, with the standard deviation between runs; "
         "their layers are chosen by train pairs that a run had held out.",
         "",
-        "![rho by layer, and differences from the mean](poolings.png)",
-        "",
     ]
+    if chosen_on in table["split"]:
+        lines += [f"**There is no split but {chosen_on}**: rho is of the pairs that the layers were chosen on, which flatters a choice among many.", ""]
+    lines += ["![rho by layer, and differences from the mean](poolings.png)", ""]
     for encoder in table["encoder"].unique(maintain_order=True):
         here = table.filter(encoder=encoder)
         lines += [f"## {encoder}", ""]
         parts = here.partition_by("split", maintain_order=True)
         for part in parts:
             lines += [f"**{part['split'][0]}** ({part['n'][0]} pairs). {answer(part)}", ""]
-        lines += [f"### {encoder}, every pooling, {parts[-1]['split'][0]}", "", *results(parts[-1]), ""]
+        last = main_split(table, info["subsets"])
+        lines += [f"### {encoder}, every pooling, {last}", "", *results(here.filter(split=last)), ""]
         lines += [*learned(fits[encoder], here), *looks.get(encoder, [])]
         if left_out[encoder]:
             lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in left_out[encoder].items()) + ".", ""]
     return lines
 
 
+def main_split(table, subsets):
+    """The last split of a table of `comparing.compare` that is no subset of another: of it the page shows everything."""
+    return [split for split in table["split"].unique(maintain_order=True) if split not in subsets][-1]
+
+
 def answer(part):
     """What can be said of learned attention on one split: a sentence, or what is best where it was not in the sweep."""
     found = {row["against"]: row for row in part.filter(family="pooling", pooling=comparing.CONTROL[0]).iter_rows(named=True)}
-    if "mean" not in found:
+    if "mean" not in found or found["mean"]["p"] is None:
         best = part.filter(family="pooling").sort("spearman", descending=True, nulls_last=True).row(0, named=True)
-        return f"The largest rho is that of {best['pooling']}: {best['spearman']:.4f}."
+        return "No rho is defined." if best["spearman"] is None else f"The largest rho is that of {best['pooling']}: {best['spearman']:.4f}."
     row, control = found["mean"], found.get(comparing.CONTROL[1])
     verdict = "differs from" if row["p"] < 0.05 else "cannot be told from"
     text = f"Learned attention {verdict} the mean: {signed(row, 'difference')}, p {equals(row['p'])}"
-    if control:
+    if control and control["p"] is not None:
         verdict = "and differs from" if control["p"] < 0.05 else "but cannot be told from" if row["p"] < 0.05 else "nor from"
         text += f"; {verdict} its control of as many parameters: {signed(control, 'difference')}, p {equals(control['p'])}"
     return f"{text}."
@@ -67,7 +75,7 @@ def results(part):
     cells = []
     for row in part.iter_rows(named=True):
         name = shown.get(row["family"], lambda row: f"{row['family']}: {row['pooling']}, {row['correction']}, {row['similarity']}")(row)
-        again = "" if row["against"] is None else f"[{row['choice_difference_low']:+.3f}, {row['choice_difference_high']:+.3f}]"
+        again = "" if row["choice_difference_low"] is None else f"[{row['choice_difference_low']:+.3f}, {row['choice_difference_high']:+.3f}]"
         cells.append(
             [
                 name.replace("_", " "),
@@ -98,7 +106,7 @@ def learned(fit, here):
             cells.append([name.replace("_", " "), row["layer"][0], fit["settings"]["runs"], *figures, epoch, "yes" if kept else "no: the mean is kept"])
     header = ["learned", "layer", "runs", "rho of held-out train pairs at the start", "at the best epoch", "epoch", "beyond noise"]
     note = " Train labels were permuted: a control in which there is nothing to learn." * fit["settings"]["shuffle_labels"]
-    return [f"{fit['pairs']} train pairs.{note}", "", *markdown_table(header, cells, left=2), ""]
+    return [f"{fit['pairs']} train pairs.{note}", "", *markdown_table(header, cells, left=2), ""] if cells else []
 
 
 def look(weights, pieces, idf, pairs, layer):
@@ -146,7 +154,7 @@ def marked(pieces, weights):
 
 
 def picture(table, layers, split, path):
-    """For each encoder: rho of every pooling by layer on a split, and the differences from the mean with their intervals."""
+    """For each encoder: rho of some poolings by layer on a split, and the differences of all from the mean with their intervals."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -182,7 +190,8 @@ def picture(table, layers, split, path):
             left.set_xlabel("layer (0 = embedding)")
             left.set_ylabel("Spearman's rho with the labels")
             left.xaxis.get_major_locator().set_params(integer=True)
-            rows = table.filter(pl.col("against") == "mean", pl.col("family") == "pooling", encoder=encoder, split=split).sort("difference")
+            rows = table.filter(pl.col("against") == "mean", pl.col("family") == "pooling", pl.col("p").is_not_null(), encoder=encoder, split=split)
+            rows = rows.sort("difference")
             colours = ["tab:red" if p < 0.05 else "0.55" for p in rows["p"]]
             y = np.arange(len(rows))
             right.hlines(y, rows["difference_low"], rows["difference_high"], color=colours, linewidth=2)
@@ -192,7 +201,8 @@ def picture(table, layers, split, path):
             right.axvline(0, color="0.3", linewidth=0.8)
             right.set_xlabel("rho less that of the mean (red: p < .05 after Holm)")
             right.grid(axis="y", visible=False)
-        handles, names = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, [name.replace("_", " ") for name in names], loc="outside upper left", ncols=len(names), frameon=False)
+        handles = {name: handle for left in axes[:, 0] for handle, name in zip(*left.get_legend_handles_labels())}
+        if handles:
+            figure.legend(handles.values(), [name.replace("_", " ") for name in handles], loc="outside upper left", ncols=len(handles), frameon=False)
         figure.savefig(path, dpi=160, format="png")
         plt.close(figure)

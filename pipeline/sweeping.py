@@ -1,7 +1,8 @@
 """Every pooling x correction x similarity x layer of one model in one read of its token states.
 
-Layer by layer, so that only one layer's vectors are held, and each column of the shards is read once. Nothing is kept but the scores of
-the pairs (contract C5, a combination's pairs one behind the other in the order of pair_id) and where attention looked.
+Layer by layer, so that only one layer's vectors are held (and the means of all layers where there is a mix of them), and each column of
+the shards is read once. Nothing is kept but the scores of the pairs (contract C5, a combination's pairs one behind the other in the order
+of pair_id) and where attention looked, for which the states are read again.
 """
 
 import json
@@ -18,6 +19,9 @@ from pipeline.corrections import RankError, correction_of
 from pipeline.files import replacing
 
 PAIRS_OF_LAYERS = "pairs_of_layers"
+LEARNED = (*pooling.LEARNED, "scalar_mix")
+KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]
+GROUP = 1 << 20  # rows of a row group, at most, of whole combinations
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,20 @@ class Sweep:
     """as in score.similarities"""
 
     def __post_init__(self):
-        scoring.check_names("sweep", self.similarities, self.corrections)
         if not self.poolings:
             raise ValueError("sweep.poolings is empty: mean is one of them")
+        for key, parse, names in (("poolings", pooling.parse, self.poolings), ("corrections", correction_of, self.corrections)):
+            for name in names:
+                try:
+                    if (key, name) != ("poolings", PAIRS_OF_LAYERS):
+                        parse(name)
+                except ValueError as error:
+                    raise ValueError(f"sweep.{key}: {error}") from error
+        scoring.check_names("sweep", self.similarities, self.corrections)
         for name in self.poolings:
-            if name != PAIRS_OF_LAYERS:
-                pooling.parse(name)
+            entry, numbers = ("", ()) if name == PAIRS_OF_LAYERS else pooling.parse(name)
+            if entry in LEARNED and numbers:
+                raise ValueError(f"sweep.poolings has {name}, expected {entry}: it stands for all runs, which are compared together")
         if twice := sorted({name for name in self.poolings if self.poolings.count(name) > 1}):
             raise ValueError(f"sweep.poolings lists {', '.join(twice)} twice: once is enough")
 
@@ -57,14 +69,24 @@ def expand(names, layers, fitted):
 
 def left_out(names, batch, fitted):
     """What cannot be computed from a dump like this batch -> {pooling: why}."""
-    found = {}
+    found, layers = {}, pooling.layers_of(batch)
     for name in names:
-        entry = "mean" if name == PAIRS_OF_LAYERS else pooling.parse(name)[0]
-        if entry in (*pooling.LEARNED, "scalar_mix") and not fitted.get(entry):
+        entry, numbers = (name, ()) if name == PAIRS_OF_LAYERS else pooling.parse(name)
+        needed = {"first_last": (1,), "layers_I_J": numbers}.get(entry, ())
+        if entry in LEARNED and not fitted.get(entry):
             found[name] = "not fitted (fit.poolings)"
-        elif not pooling.holds_tokens(batch) and entry not in (*pooling.FROM_STATISTICS, *pooling.MIXES):
+        elif not pooling.holds_tokens(batch) and entry not in (*pooling.FROM_STATISTICS, *pooling.MIXES, PAIRS_OF_LAYERS):
             found[name] = "needs every token (dump.keep)"
+        elif absent := sorted(set(needed) - set(layers)):
+            found[name] = f"needs layer {absent[0]} (dump.layers)"
+        elif entry == PAIRS_OF_LAYERS and len(layers) < 2:
+            found[name] = "needs two layers (dump.layers)"
     return found
+
+
+def sentences_of(batches):
+    """The sentence ids of a dump's record batches, in their order -> (S,)."""
+    return np.concatenate([shards.sentence_starts(batch)[0] if pooling.holds_tokens(batch) else batch["sentence_id"].to_numpy() for batch in batches])
 
 
 def vectors_of(batches, layer, name, names, weights, fitted, train):
@@ -87,10 +109,11 @@ def vectors_of(batches, layer, name, names, weights, fitted, train):
 
 
 def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
-    """A folder of shards and pairs (C2) -> a Parquet file of C5, a row group a pooling and layer.
+    """A folder of shards and pairs (C2) -> a Parquet file of C5, in row groups of whole combinations.
 
     weights: `pooling.token_weights`; fitted: `fitted.read`. Poolings that this dump or fit cannot give are left out, and named in
-    the file's metadata with the reason. Raises FileNotFoundError for a folder without shards.
+    the file's metadata with the reason. Raises FileNotFoundError for a folder without shards, ValueError for states of another
+    dataset and where nothing is left.
     """
     batches = list(shards.record_batches(folder))
     if not batches:
@@ -98,18 +121,25 @@ def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
     pairs, train = pairs.sort("pair_id"), splits.train_sentences(pairs)
     missing = left_out(params.poolings, batches[0], fitted)
     layers = pooling.layers_of(batches[0])
-    names = expand([name for name in params.poolings if name not in missing], layers, fitted)
+    names = list(dict.fromkeys(expand([name for name in params.poolings if name not in missing], layers, fitted)))
+    group = len(pairs) * max(1, GROUP // len(pairs))
+    ids, needed = sentences_of(batches), int(max(pairs["sentence1_id"].max(), pairs["sentence2_id"].max())) + 1
+    if not np.array_equal(np.sort(ids), np.arange(needed)):
+        raise ValueError(f"{folder} holds the states of {len(ids)} sentences, expected sentences 0 to {needed - 1}, each once: it belongs to another dataset")
     mixes = {name: pooling.mix_of(name, fitted) for name in names if pooling.parse(name)[0] in pooling.MIXES}
     of_tokens = [name for name in names if name not in mixes]
-    means, few = {}, {}
+    means, few, scored = {}, {}, 0
     schema = pl.DataFrame(schema=scoring.SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     with replacing(out) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
 
         def score(name, layer, encoded):
+            """Write the scores of one pooling and layer -> how many."""
             table, missed = scores_of(encoded, pairs, train, encoder, name, layer, params)
             for correction in missed:
                 few.setdefault(f"{name} with {correction}", []).append(layer)
-            writer.write_table(pa.table(table.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(schema))
+            if len(table):
+                writer.write_table(pa.table(table.to_arrow(compat_level=pl.CompatLevel.oldest())).cast(schema), row_group_size=group)
+            return len(table)
 
         for layer, column in layers.items():
             wanted = of_tokens + ["mean"] * (bool(mixes) and "mean" not in of_tokens)
@@ -117,10 +147,14 @@ def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
             if mixes:
                 means[layer] = pooled["mean"]
             for name in of_tokens:
-                score(name, layer, pooled.pop(name))
+                scored += score(name, layer, pooled.pop(name))
         for name, mix in mixes.items():
-            score(name, None, mix(means))
-        missing |= {name: f"too few dimensions at layers {', '.join(map(str, layers))}" for name, layers in few.items()}
+            scored += score(name, None, mix(means))
+        for name, at in few.items():
+            missing[name] = "too few dimensions" + f" at layers {', '.join(map(str, at))}" * (at != [None])
+        if not scored:
+            reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
+            raise ValueError(f"nothing of the section sweep can be computed for {encoder} ({reasons}): add mean to its poolings and none to its corrections")
         writer.add_key_value_metadata({"drillcore": json.dumps({"encoder": encoder, "left_out": missing}, sort_keys=True)})
     return missing
 
@@ -139,23 +173,25 @@ def scores_of(encoded, pairs, train, encoder, name, layer, params):
         for similarity in params.similarities:
             scores = scoring.score_pairs(corrected, first, second, similarity)
             tables.append(scoring.rows(pairs, encoder, name, correction, layer, similarity, scores))
-    return pl.concat(tables), few
+    return pl.concat(tables or [pl.DataFrame(schema=scoring.SCHEMA)]), few
 
 
 def read(path, pairs):
     """A file of `sweep` -> (its combinations as a table of encoder, pooling, correction, layer, similarity, their scores (K, P) in the
     order of pair_id, {pooling left out: why}). ValueError where its pairs are others."""
     file = pq.ParquetFile(path)
-    ids = np.sort(pairs["pair_id"].to_numpy())
-    found = file.read(columns=["pair_id", "score"])
-    if not np.array_equal(found["pair_id"].to_numpy(), np.tile(ids, len(found) // len(ids))):
-        raise ValueError(f"{path} holds the scores of other pairs: run the sweep stage again")
-    keys = pl.concat(  # row group by row group: all rows' names at once would be far larger than their scores
-        pl.from_arrow(file.read_row_group(i, columns=["encoder", "pooling", "correction", "layer", "similarity"])).gather_every(len(ids))
-        for i in range(file.num_row_groups)
-    )
+    ids, keys, scores = np.sort(pairs["pair_id"].to_numpy()), [], np.empty(file.metadata.num_rows)
+    at = 0
+    for i in range(file.num_row_groups):  # all rows' names at once would be far larger than their scores
+        table = file.read_row_group(i, columns=["pair_id", *KEYS, "score"])
+        found = table["pair_id"].to_numpy()
+        if len(found) % len(ids) or (found.reshape(-1, len(ids)) != ids).any():
+            raise ValueError(f"{path} holds the scores of other pairs: run the sweep stage again")
+        keys.append(pl.from_arrow(table.select(KEYS)).gather_every(len(ids)))
+        scores[at : at + len(found)] = table["score"].to_numpy()
+        at += len(found)
     missing = json.loads(file.metadata.metadata[b"drillcore"])["left_out"]
-    return keys, found["score"].to_numpy().reshape(-1, len(ids)), missing
+    return pl.concat(keys), scores.reshape(-1, len(ids)), missing
 
 
 def read_attention(path, layer):

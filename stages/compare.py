@@ -29,10 +29,11 @@ def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, r
     for frame, path in ((found, table), (curves, layers)):
         with replacing(path) as part:
             frame.write_csv(part)
+    lines = comparison_report.page(found, left_out, about, looks, info, settings, splits.chosen_on(given["split"]))
     with replacing(report) as part:
-        part.write_text("\n".join(comparison_report.page(found, left_out, about, looks, info, settings)) + "\n", encoding="utf-8")
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with replacing(picture) as part:
-        comparison_report.picture(found, curves, found["split"][-1], part)
+        comparison_report.picture(found, curves, comparison_report.main_split(found, info["subsets"]), part)
 
 
 if __name__ == "__main__":
