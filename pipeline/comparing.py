@@ -8,7 +8,6 @@ components (`pipeline.inference`), with the chosen options as they are, and agai
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from pipeline import inference, pooling, splits, sweeping
 from pipeline.correlation import Correlate, bootstrap, interval, spearman, stream
@@ -57,11 +56,7 @@ def held_out_ranks(runs, fold):
     as its midrank within the fold / the fold's size, since runs differ in the height of their scores."""
     if fold is None or fold.max() + 1 != len(runs):
         raise ValueError(f"{len(runs)} runs were swept, but {0 if fold is None else fold.max() + 1} fitted: run the fit and sweep stages again")
-    found = np.empty(len(fold))
-    for run, scores in enumerate(runs):
-        rows = fold == run
-        found[rows] = (stats.rankdata(scores[rows]) - 0.5) / rows.sum()
-    return found
+    return splits.ranks_within(runs[fold, np.arange(len(fold))], fold)
 
 
 def by_layer(keys, matrix, pairs, subsets):

@@ -20,7 +20,7 @@ from pipeline.files import replacing
 
 PAIRS_OF_LAYERS = "pairs_of_layers"
 LEARNED = (*pooling.LEARNED, "scalar_mix")
-KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]
+KEYS = [name for name in scoring.SCHEMA if name not in ("pair_id", "split", "label", "score")]  # what tells combinations apart
 GROUP = 1 << 20  # rows of a row group, at most, of whole combinations
 
 

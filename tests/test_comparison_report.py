@@ -18,8 +18,8 @@ FIT = {
     "pairs": 50,
     "layers": [0, 1],
     "poolings": {
-        "attention": {"epoch": [[1, 20], [4, 30]], "rho_at_start": [[0.1, 0.2], [0.3, 0.5]], "rho_held_out": [[0.5, 0.25], [None, 0.75]]},
-        "scalar_mix": {"epoch": [[7], [9]], "rho_at_start": [[0.1], [0.3]], "rho_held_out": [[0.125], [0.375]]},
+        "attention": {"kept": [False, True], "epoch": [1, 20], "rho_at_start": [0.1, 0.2], "rho_held_out": [None, 0.75]},
+        "scalar_mix": {"kept": [True], "epoch": [7], "rho_at_start": [0.1], "rho_held_out": [0.125]},
     },
 }
 FACES = {  # what can stand in a table
@@ -128,10 +128,10 @@ def test_without_attention_the_largest_rho_is_named():
 def test_what_was_learned_is_shown_at_the_layer_that_was_chosen():
     study = Study()
     layer = study.table.filter(family="pooling", pooling="attention")["layer"][0]
-    at_layer = {"0": "| attention | 0 | 2 | 0.2000 | nan | 1 to 4 |", "1": "| attention | 1 | 2 | 0.3500 | 0.5000 | 20 to 30 |"}
+    at_layer = {"0": "| attention | 0 | 2 | 0.1000 | undefined | 1 | no: the mean is kept |", "1": "| attention | 1 | 2 | 0.2000 | 0.7500 | 20 | yes |"}
     page = study.page()
     assert at_layer[layer] in page
-    assert "| scalar mix |  | 2 | 0.2000 | 0.2500 | 7 to 9 |" in page
+    assert "| scalar mix |  | 2 | 0.1000 | 0.1250 | 7 | yes |" in page
     assert "50 train pairs." in page
     assert "permuted" not in page
     shuffled = FIT | {"settings": FIT["settings"] | {"shuffle_labels": True}}
