@@ -21,6 +21,8 @@ SCHEMA = dict.fromkeys(("encoder", "family", "pooling", "correction", "similarit
 SCHEMA |= {"n": pl.Int64, "runs": pl.Int64}
 SCHEMA |= dict.fromkeys(("train", "spearman", "spread", "low", "high", "choice_low", "choice_high"), pl.Float64)
 SCHEMA |= dict.fromkeys(("difference", "difference_low", "difference_high", "choice_difference_low", "choice_difference_high", "p", "detectable"), pl.Float64)
+CURVES = dict.fromkeys(("encoder", "pooling", "layer", "split"), pl.String) | {"layer": pl.Int32}
+CURVES |= dict.fromkeys(("spearman", "least", "most"), pl.Float64)
 
 
 def variants(keys):
@@ -60,8 +62,8 @@ def held_out_ranks(runs, fold):
 
 
 def by_layer(keys, matrix, pairs, subsets):
-    """rho of the poolings of a sweep at every layer, without correction, by cosine (or what is listed first): a table of encoder,
-    pooling, layer, split, spearman, least, most; the mean, the least and the most over the runs of a learned pooling."""
+    """rho of the poolings of a sweep at every layer, without correction, by cosine (or what is listed first): a table of CURVES; the mean, the
+    least and the most over the runs of a learned pooling."""
     pairs, found = pairs.sort("pair_id"), variants(keys)
     labels, reference, rows = pairs["label"].to_numpy(), reference_of(found), []
     for split, at in splits.groups(pairs, subsets).items():
@@ -69,8 +71,7 @@ def by_layer(keys, matrix, pairs, subsets):
             for layer, runs in options.items() if variant[1:] == reference[1:] and variant[0] != sweeping.PAIRS_OF_LAYERS else ():
                 rho = np.array([spearman(matrix[run, at], labels[at]) for run in runs], dtype=np.float64)
                 rows.append([keys["encoder"][0], variant[0], layer, split, rho.mean(), rho.min(), rho.max()])
-    columns = ["encoder", "pooling", "layer", "split", "spearman", "least", "most"]
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns[:4], pl.String) | dict.fromkeys(columns[4:], pl.Float64), orient="row")
+    frame = pl.DataFrame(rows, schema=CURVES | {"layer": pl.String}, orient="row")
     return frame.with_columns(pl.col("layer").replace("", None).cast(pl.Int32), pl.selectors.float().fill_nan(None))
 
 
@@ -124,7 +125,7 @@ def compare(keys, matrix, pairs, subsets, params: Correlate, fold=None):
         for family, names in families.items():
             pairs_compared = [(v, reference) for v in names if v != reference]
             control = [(name, *reference[1:]) for name in CONTROL]
-            if family == "pooling" and set(control) <= set(names):
+            if family == "pooling" and set(control) <= set(names) and reference not in control:
                 pairs_compared.append(tuple(control))
             tested = [_row(options, chosen, v, against, family, split, params) for v, against in pairs_compared]
             p = inference.holm(np.array([row["p"] for row in tested]))

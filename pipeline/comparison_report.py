@@ -27,6 +27,8 @@ def page(table, left_out, fits, looks, info, params, chosen_on):
     ]
     if chosen_on in table["split"]:
         lines += [f"**There is no split but {chosen_on}**: rho is of the pairs that the layers were chosen on, which flatters a choice among many.", ""]
+    if table.is_empty():
+        lines += ["There are no models: `models` in params.yaml is empty.", ""]
     lines += ["![rho by layer, and differences from the mean](poolings.png)", ""]
     for encoder in table["encoder"].unique(maintain_order=True):
         here = table.filter(encoder=encoder)
@@ -43,8 +45,8 @@ def page(table, left_out, fits, looks, info, params, chosen_on):
 
 
 def main_split(table, subsets):
-    """The last split of a table of `comparing.compare` that is no subset of another: of it the page shows everything."""
-    return [split for split in table["split"].unique(maintain_order=True) if split not in subsets][-1]
+    """The last split of a table of `comparing.compare` that is no subset of another, of which the page shows everything; None without models."""
+    return next((split for split in table["split"].unique(maintain_order=True).reverse() if split not in subsets), None)
 
 
 def answer(part):
@@ -171,7 +173,8 @@ def picture(table, layers, split, path):
         "max": "tab:purple",
     }
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
-        figure, axes = plt.subplots(len(encoders), 2, figsize=(9.6, 3.7 * len(encoders)), layout="constrained", squeeze=False, width_ratios=[1.15, 1])
+        count = max(1, len(encoders))
+        figure, axes = plt.subplots(count, 2, figsize=(9.6, 3.7 * count), layout="constrained", squeeze=False, width_ratios=[1.15, 1])
         for (left, right), encoder in zip(axes, encoders):
             for name, colour in lines.items():
                 rows = layers.filter(pl.col("layer").is_not_null(), encoder=encoder, split=split, pooling=name).sort("layer")

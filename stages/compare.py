@@ -25,7 +25,7 @@ def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, r
             file = tokens / f"{model}.parquet"
             idf = pooling.token_weights(*tokenizers.read(file)[:2], splits.train_sentences(given), ["idf_mean"])["idf_mean"]
             looks[model] = comparison_report.look(weights, tokenizers.read_pieces(file), idf, given, layer[0])
-    found, curves = pl.concat(found), pl.concat(curves)
+    found, curves = (pl.concat([pl.DataFrame(schema=schema), *tables]) for schema, tables in ((comparing.SCHEMA, found), (comparing.CURVES, curves)))
     for frame, path in ((found, table), (curves, layers)):
         with replacing(path) as part:
             frame.write_csv(part)

@@ -9,7 +9,8 @@ from pipeline.cli import In, Name, Out
 
 
 def main(model: Name, states: In, tokens: In, pairs: In, fits: In, out: Out):
-    """Read the shards in STATES once; write the scores of PAIRS and where attention looked to the folder OUT (Parquet)."""
+    """Pool the shards in STATES in one read, and write the scores of PAIRS to the folder OUT (Parquet); read them again for where attention
+    looked, where FITS has it."""
     settings = params.section("sweep", sweeping.Sweep)
     table, learned = pl.read_parquet(pairs), fitted.read(fits)
     weights = pooling.token_weights(*tokenizers.read(tokens)[:2], splits.train_sentences(table), settings.poolings)

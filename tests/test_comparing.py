@@ -233,6 +233,14 @@ def test_without_the_plain_mean_what_is_listed_first_is_compared_with():
     ]
 
 
+def test_attention_is_compared_with_its_control_once():
+    pairs = pairs_of({"train": 40, "test": 40})
+    fold = splits.folds(pairs["component"].to_numpy()[:40], 2, 0)
+    for rows, against in ((LEARNED, "attention"), (LEARNED[4:] + LEARNED[:4], "diagonal")):
+        found = comparing.compare(keys_of(rows), scores_of(pairs, [1] * 8), pairs, {}, SETTINGS, fold)
+        assert found.filter(family="pooling")["against"].to_list() == [None, against]
+
+
 def test_one_variant_alone_has_nothing_to_be_compared_with_but_the_best_of_all():
     pairs = pairs_of({"train": 40, "test": 40})
     found = comparing.compare(keys_of(curve("mean")), scores_of(pairs, [1, 2]), pairs, {}, SETTINGS)

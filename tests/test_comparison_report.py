@@ -1,6 +1,8 @@
 """results/poolings.md and poolings.png: the figures of the table, whatever was swept."""
 
+import json
 import re
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from pipeline import comparing, comparison_report, splits
 from pipeline.correlation import Correlate
+from stages import compare
 from tests.test_comparing import LEARNED, ROWS, curve, keys_of, pairs_of, scores_of
 
 SETTINGS = Correlate(resamples=100, confidence=0.9, seed=3)
@@ -160,6 +163,21 @@ def test_there_is_a_page_and_a_picture_of_whatever_was_swept(tmp_path, face, enc
     assert (tmp_path / "p.png.part").read_bytes().startswith(b"\x89PNG")
     height, width, _ = matplotlib.image.imread(tmp_path / "p.png.part", format="png").shape
     assert (height, width) == (int(3.7 * encoders * 160), int(9.6 * 160))
+
+
+def test_a_study_of_baselines_alone_has_an_empty_table_and_still_a_page_and_a_picture(tmp_path, monkeypatch):
+    """`models` is empty: every stage before made nothing, and `dvc repro` goes on."""
+    (tmp_path / "pairs").mkdir()
+    pairs_of({"train": 9, "test": 9}).write_parquet(tmp_path / "pairs/pairs.parquet")
+    (tmp_path / "pairs/info.json").write_text(json.dumps({"dataset": "toy", "subsets": {}}))
+    correlate = {"resamples": 100, "confidence": 0.9, "seed": 0}
+    (tmp_path / "params.yaml").write_text(json.dumps({"dataset": "toy", "models": [], "baselines": [], "pooling": "mean", "correlate": correlate}))
+    monkeypatch.chdir(tmp_path)
+    compare.main(*[Path("pairs")] * 4, *map(Path, ("t.csv", "l.csv", "r.md", "p.png")))
+    assert Path("t.csv").read_text().strip() == ",".join(comparing.SCHEMA)
+    assert Path("l.csv").read_text().strip() == ",".join(comparing.CURVES)
+    assert "There are no models" in Path("r.md").read_text()
+    assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_undefined_figures_are_shown_as_such(tmp_path):
