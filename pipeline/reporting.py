@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline import fitted
 from pipeline.correlation import KEYS, Correlate, name_of, selected
 from pipeline.params import at_least
 
@@ -200,6 +201,12 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
         "column by column, so an interval without 0 can stand beside a large p.",
         "",
     ]
+    if learned := [name for name in table["pooling"].drop_nulls().unique() if name.startswith(tuple(fitted.NAMES))]:
+        lines += [
+            f"**{', '.join(learned)} was learned from the labels of the train pairs**, which no baseline here has seen. Its layer and its threshold "
+            "are chosen on pairs it has learned from; [poolings.md](poolings.md) chooses by pairs held out, and tests it against the mean and its control.",
+            "",
+        ]
     if correlate.reference:
         lines += [
             f"*Against {correlate.reference}*: differences are paired over the same resamples (p: bootstrap); those of AUC are tested a second way, by "

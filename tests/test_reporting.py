@@ -206,3 +206,10 @@ def test_one_name_for_an_encoder_everywhere(pooling, correction, similarity, nam
     row = {"encoder": "m", "pooling": pooling, "correction": correction, "similarity": similarity}
     assert correlation.name_of(row) == name
     assert correlation.name_of(row, "-") == name.replace(" ", "-")
+
+
+@pytest.mark.parametrize(("pooling", "said"), [("mean", False), ("attention", True), ("attention_2", True), ("scalar_mix", True), ("last_4", False)])
+def test_a_learned_pooling_is_said_to_be_one(study, pooling, said):
+    page, table = study
+    renamed = table.with_columns(pl.col("pooling").replace("mean", pooling))
+    assert (f"**{pooling} was learned from the labels of the train pairs**" in page(table=renamed)) == said
