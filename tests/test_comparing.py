@@ -300,18 +300,18 @@ def test_a_layer_is_not_chosen_for_what_its_runs_know_by_heart():
     pairs = pairs_of({"train": 200, "test": 200}, sharing=1)
     fold, labels = splits.folds(pairs["component"].to_numpy()[:200], 2, 0), pairs["label"].to_numpy()
     rows = [*curve("mean"), *(row for row in LEARNED if row[0].startswith("attention"))]
-    matrix = scores_of(pairs, [0.5, 0, 1, 0, 1, 0])
+    matrix = scores_of(pairs, [0.5, 0, 0.7, 0, 0.7, 0])
     for run in (0, 1):
         learned = np.flatnonzero(fold != run)
-        matrix[3 + 2 * run, learned] = labels[learned]
+        matrix[3 + 2 * run, learned] = 10 * labels[learned]
     found = comparing.compare(keys_of(rows), matrix, pairs, {}, SETTINGS, fold).filter(pooling="attention")
     assert found["layer"].unique().to_list() == ["0"]
     assert found["spearman"][0] == pytest.approx(np.mean([rho(matrix[i, 200:], labels[200:]) for i in (2, 4)]), abs=1e-12)
 
 
 def simulated(signals, layers, times, rng):
-    """Adjusted p of each pooling but the mean, in `times` samples of pairs that share nothing -> (times, poolings). signals: {pooling:
-    signal at all its layers}; half of the noise is of the pair, and the same for all."""
+    """Adjusted p of each pooling but the mean, and its difference from it, in `times` samples -> (times, poolings) each. signals:
+    {pooling: signal at all its layers}; half of the noise is of the pair, and the same for all."""
     names = ["max", "last", "first", "norm_mean"]
     rows = [*curve("mean", range(1)), *(row for name in names for row in curve(name, range(layers)))]
     found = []
@@ -320,18 +320,20 @@ def simulated(signals, layers, times, rng):
         strength = [signals.get("mean", 0.5)] + [signals.get(name, 0.5) for name in names for _ in range(layers)]
         matrix = scores_of(pairs, strength, rng) + rng.standard_normal(len(pairs))
         table = comparing.compare(keys_of(rows), matrix, pairs, {}, SETTINGS)
-        found.append(table.filter(family="pooling")["p"].to_list()[1:])
-    return np.array(found)
+        found.append(table.filter(family="pooling").select("p", "difference").to_numpy()[1:].T)
+    return np.array(found).swapaxes(0, 1)
 
 
 def test_poolings_that_differ_by_noise_are_not_told_apart_however_many_layers_they_choose_from():
     """30 samples, 5 % of which may reject something: more than 8 do with probability 2e-5, at 8 %, which small samples can have, with 5e-4."""
-    p = simulated({}, layers=10, times=30, rng=np.random.default_rng())
+    p, difference = simulated({}, layers=10, times=30, rng=np.random.default_rng())
     assert (p.min(axis=1) < 0.05).sum() <= 8
+    average = difference.mean(axis=1)  # a choice on test would make it positive by eight standard errors
+    assert abs(stats.ttest_1samp(average, 0).statistic) < 4.5
 
 
 def test_a_pooling_that_is_better_is_found_and_no_other_is():
-    p = simulated({"last": 2.5}, layers=2, times=20, rng=np.random.default_rng())
+    p, _ = simulated({"last": 2.5}, layers=2, times=20, rng=np.random.default_rng())
     assert (p[:, 1] < 0.05).mean() >= 0.9
     assert (np.delete(p, 1, axis=1).min(axis=1) < 0.05).sum() <= 6
 
