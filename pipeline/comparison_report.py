@@ -22,7 +22,8 @@ def page(table, left_out, fits, looks, info, params, chosen_on):
         f"layer chosen anew in every resample of {chosen_on}, for what the choice adds to the uncertainty. p: Holm's over the poolings of a table, over its "
         "corrections, and over its similarities. `found from`: the difference that such a test finds in 80 % of samples. "
         "Learned poolings are means over their runs, with the standard deviation between runs; "
-        "their layers are chosen by train pairs that a run had held out.",
+        "their layers are chosen by train pairs that a run had held out. Intervals and p take these runs as they are: they are about other test pairs, "
+        "not about learning from other train pairs.",
         "",
     ]
     if chosen_on in table["split"]:
