@@ -180,15 +180,9 @@ def picture(table, layers, split, path):
             for name, colour in lines.items():
                 rows = layers.filter(pl.col("layer").is_not_null(), encoder=encoder, split=split, pooling=name).sort("layer")
                 if len(rows):
-                    left.plot(
-                        rows["layer"],
-                        rows["spearman"],
-                        color=colour,
-                        marker="o",
-                        markersize=3,
-                        linewidth=1.6 if name in ("mean", "attention") else 1.1,
-                        label=name,
-                    )
+                    # where learned poolings kept the mean their lines coincide, and all three can still be seen
+                    look = {"mean": {"linewidth": 3.2, "alpha": 0.75}, "diagonal": {"linestyle": (0, (2, 2)), "zorder": 3}}.get(name, {})
+                    left.plot(rows["layer"], rows["spearman"], **{"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.4, "label": name} | look)
                     left.fill_between(rows["layer"], rows["least"], rows["most"], color=colour, alpha=0.2, linewidth=0)
             left.set_title(f"{encoder}, {split}", loc="left", fontweight="bold")
             left.set_xlabel("layer (0 = embedding)")

@@ -11,8 +11,8 @@ Trained on train pairs only, on the cosines of both sentences, with the CoSENT l
 a smooth count of wrongly ordered pairs: it is minimised by what AUC and Spearman's rho measure, knows no margin, and takes 0/1 labels
 and grades alike. Every run starts at the mean with a little noise of its own and holds one fold of the train components out, so that each train
 pair is scored by the run that did not learn from it. The epoch with the largest rho of those scores is kept, at each layer for itself, epoch 0,
-the mean (for the mix: equal shares), included. A guard against learning noise: that rho must be above the mean's by a one-sided test (a bootstrap over components) at
-LEVEL / epochs, since the epoch is the best of so many; at a layer where it is not, every run keeps epoch 0.
+the mean (for the mix: equal shares), included. A guard against learning noise: that rho must be above that of epoch 0 by a one-sided test (a
+bootstrap over components) at LEVEL / epochs, since the epoch is the best of so many; at a layer where it is not, every run keeps epoch 0.
 """
 
 from dataclasses import asdict, dataclass
