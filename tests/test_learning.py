@@ -35,6 +35,13 @@ def unguarded(monkeypatch):
     monkeypatch.setattr(learning, "beyond_noise", lambda start, *_: np.ones(start.shape[1], dtype=bool))
 
 
+@pytest.fixture
+def last_epoch(monkeypatch, unguarded):
+    """The last epoch is kept, whatever it is worth."""
+    calls = count()
+    monkeypatch.setattr(learning, "rho_of", lambda scores, labels: np.full(scores.shape[1], next(calls)))
+
+
 def settings(**changes):
     return replace(Fit(["attention", "diagonal", "scalar_mix"], 2, 2, 2, 8, 0.05, 20, 0, False), **changes)
 
@@ -183,17 +190,14 @@ def test_the_guard_is_a_one_sided_test_over_components_at_its_level():
         assert learning.beyond_noise(better, start, labels, component, settings(epochs=epochs)).tolist() == [False]
 
 
-def test_the_same_seed_gives_the_same_parameters_and_another_does_not(two_layers, monkeypatch):
+def test_the_same_seed_gives_the_same_parameters_and_another_does_not(two_layers, last_epoch):
     _, pairs, folder = two_layers
-    calls = count()
-    monkeypatch.setattr(learning, "rho_of", lambda scores, labels: np.full(scores.shape[1], next(calls)))  # the last epoch is the best
-    monkeypatch.setattr(learning, "beyond_noise", lambda start, *_: np.ones(start.shape[1], dtype=bool))
     once, again, other = (learning.fit(folder, pairs, settings(seed=seed), log=lambda line: None)[0]["attention"] for seed in (0, 0, 1))
     assert np.array_equal(once, again)
     assert not np.array_equal(once, other)
 
 
-def test_test_pairs_and_their_states_and_labels_have_no_part_in_it(two_layers, unguarded):
+def test_test_pairs_and_their_states_and_labels_have_no_part_in_it(two_layers, last_epoch):
     from test_pooling import write
 
     states, pairs, folder = two_layers
