@@ -127,8 +127,10 @@ def look(weights, pieces, idf, pairs, layer):
     relative, pieces, idf = [weights[i] * len(weights[i]) for i in ids], [pieces[i] for i in ids], [idf[i] for i in ids]
     flat = pl.DataFrame({"piece": [p for one in pieces for p in one], "weight": np.concatenate(relative), "idf": np.concatenate(idf)})
     position = np.concatenate([np.arange(len(one)) / max(1, len(one) - 1) for one in relative])
-    by_idf, by_position = (stats.spearmanr(flat["weight"], other).statistic for other in (flat["idf"], position))
     lines = [f"### What attention looks at (first run, layer {layer}, {len(pieces)} sentences)", ""]
+    if flat["weight"].max() - flat["weight"].min() < 1e-4:
+        return [*lines, "Every token weighs the same: the mean was kept.", ""]
+    by_idf, by_position = (stats.spearmanr(flat["weight"], other).statistic for other in (flat["idf"], position))
     lines += [f"Spearman's rho of a token's weight and its idf: {by_idf:.2f}; and its place in the sentence: {by_position:.2f}.", ""]
     common = flat.group_by("piece").agg(pl.len().alias("count"), pl.col("weight").mean()).filter(pl.col("count") >= RARE).sort("weight", "piece")
     readable = common.filter(pl.col("piece").str.strip_chars().str.contains(r"^[\x21-\x7e]+$"))

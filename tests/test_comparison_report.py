@@ -231,3 +231,11 @@ def test_rare_pieces_are_not_listed_and_letters_not_shown(monkeypatch):
 
 def test_where_attention_did_not_look_there_is_nothing_to_show():
     assert by_hand(weights={}) == []
+
+
+def test_attention_that_is_the_mean_has_nothing_to_show():
+    pairs = pl.DataFrame({"pair_id": [0], "split": ["test"], "sentence1_id": [4], "sentence2_id": [2]})
+    weights = {i: np.full(n, 1 / n, dtype=np.float32) for i, n in ((2, 3), (4, 7))}
+    lines = comparison_report.look(weights, {2: list("abc"), 4: list("abcdefg")}, weights, pairs, "0")
+    assert "Every token weighs the same: the mean was kept." in lines
+    assert not any("weighs most" in line for line in lines)
