@@ -158,11 +158,9 @@ def _statistics(scores, runs, labels, component, params, resamples, split):
 def _choose(candidates, train, test):
     """The option that is best on train, and the values of the one that is best in each resample of train."""
     candidates = np.array(candidates)
-    at = np.where(np.isfinite(train["value"][candidates]) & np.isfinite(test["value"][candidates]), train["value"][candidates], -np.inf)
-    best = candidates[np.argmax(at)]
-    usable = np.where(np.isfinite(at)[:, None] & np.isfinite(train["resampled"][candidates]), train["resampled"][candidates], -np.inf)
-    repeated = test["resampled"][candidates[usable.argmax(axis=0)], np.arange(usable.shape[1])]
-    repeated = np.where(np.isfinite(usable).any(axis=0), repeated, np.nan)  # a resample without a choice is left out
+    best, chosen = inference.choices(train["value"][candidates], train["resampled"][candidates], test["value"][candidates])
+    best = candidates[max(best, 0)]
+    repeated = np.where(chosen < 0, np.nan, test["resampled"][candidates[chosen], np.arange(len(chosen))])  # without a choice: left out
     return {
         "option": best,
         "train": train["value"][best],

@@ -170,26 +170,33 @@ def holm(p):
     return adjusted
 
 
+def choices(train, train_resampled, test):
+    """The best of K on train, and in each resample of it: train, test (K,), train_resampled (K, B) -> index, indices (B,), -1 where there is none.
+
+    Rows undefined on either split are no candidates; of equals the first is chosen, as in `correlation.selected`.
+    """
+    candidates = np.isfinite(train) & np.isfinite(test)
+    usable = np.where(candidates[:, None] & np.isfinite(train_resampled), train_resampled, -np.inf)
+    best = int(np.argmax(np.where(candidates, train, -np.inf))) if candidates.any() else -1
+    return best, np.where(np.isfinite(usable).any(axis=0), usable.argmax(axis=0), -1)
+
+
 def select(train, train_resampled, test, test_resampled, confidence):
     """The best of K on train, reported on test, with the choice repeated in every resample of train.
 
     train, test (K,), resampled (K, B) -> index chosen, its test value, low, high (percentile), share of resamples that choose each
-    (K,). Rows undefined on either split are no candidates; of equals the first is chosen, as in `correlation.selected`.
+    (K,). Who is a candidate: `choices`.
 
     The interval is about the procedure "choose on train, then test": it is wider than that of the chosen row by what other
     train data would have chosen, and conservative, since a resample of a sample chooses more erratically than a sample. Test
     pairs took no part in the choice, so the chosen row's own interval is valid for that row.
     """
-    candidates = np.isfinite(train) & np.isfinite(test)
-    if not candidates.any():
+    best, chosen = choices(train, train_resampled, test)
+    if best < 0:
         raise ValueError(f"none of {len(train)} rows is defined on both splits")
-    best = int(np.argmax(np.where(candidates, train, -np.inf)))
-    usable = np.where(candidates[:, None] & np.isfinite(train_resampled), train_resampled, -np.inf)
-    kept = np.isfinite(usable).any(axis=0)
-    chosen = usable[:, kept].argmax(axis=0)
-    values = test_resampled[:, kept][chosen, np.arange(len(chosen))]
-    low, high = np.array(interval(values[None], confidence), dtype=np.float64)[:, 0]
-    return best, test[best], low, high, np.bincount(chosen, minlength=len(train)) / max(1, len(chosen))
+    kept = np.flatnonzero(chosen >= 0)
+    low, high = np.array(interval(test_resampled[chosen[kept], kept][None], confidence), dtype=np.float64)[:, 0]
+    return best, test[best], low, high, np.bincount(chosen[kept], minlength=len(train)) / max(1, len(kept))
 
 
 def threshold_metrics(train_scores, train_labels, scores, labels):
