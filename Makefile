@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 repro: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
-	@echo; echo "Read results/report.md; the picture is results/layers.png."
+	@echo; echo "Read results/report.md and, on poolings, results/poolings.md; the pictures are results/layers.png and results/poolings.png."
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """results/poolings.md and its picture: what `comparing` found, and what attention looks at."""
 
+from itertools import groupby
+
 import numpy as np
 import polars as pl
 from scipy import stats
@@ -20,7 +22,8 @@ def page(table, left_out, fits, looks, info, params, chosen_on):
         f"Spearman's rho of scores and labels. The layer of each line is the one with the largest rho on {chosen_on}. Brackets: {100 * params.confidence:g} % "
         f"intervals by a bootstrap over components ({params.resamples:,} resamples), paired for differences. `choosing again`: the same with the "
         f"layer chosen anew in every resample of {chosen_on}, for what the choice adds to the uncertainty. p: Holm's over the poolings of a table, over its "
-        "corrections, and over its similarities. `found from`: the difference that such a test finds in 80 % of samples. "
+        "corrections, and over its similarities, so an interval without 0 can stand beside a large p; `{comparing.ALL}` is one test of its own, of "
+        f"{comparing.ALL_RESAMPLES:,} resamples. `found from`: the difference that a test finds in 80 % of samples, before that correction. "
         "Learned poolings are means over their runs, with the standard deviation between runs; "
         "their layers are chosen by train pairs that a run had held out. Intervals and p take these runs as they are: they are about other test pairs, "
         "not about learning from other train pairs.",
@@ -51,18 +54,28 @@ def main_split(table, subsets):
 
 
 def answer(part):
-    """What can be said of learned attention on one split: a sentence, or what is best where it was not in the sweep."""
+    """What can be said of learned attention on one split, in a sentence or two."""
     found = {row["against"]: row for row in part.filter(family="pooling", pooling=comparing.CONTROL[0]).iter_rows(named=True)}
-    if "mean" not in found or found["mean"]["p"] is None:
-        best = part.filter(family="pooling").sort("spearman", descending=True, nulls_last=True).row(0, named=True)
-        return "No rho is defined." if best["spearman"] is None else f"The largest rho is that of {best['pooling']}: {best['spearman']:.4f}."
-    row, control = found["mean"], found.get(comparing.CONTROL[1])
+    row, control = found.get("mean"), found.get(comparing.CONTROL[1])
+    if row is None or row["p"] is None:
+        return "Learned attention was not compared with the mean."
+    if is_mean(part, comparing.CONTROL[0]):
+        return "Attention has learned nothing beyond noise at the layer chosen: it is the mean."
     verdict = "differs from" if row["p"] < 0.05 else "cannot be told from"
     text = f"Learned attention {verdict} the mean: {signed(row, 'difference')}, p {equals(row['p'])}"
-    if control and control["p"] is not None:
+    if control and is_mean(part, comparing.CONTROL[1]):
+        text += ". Its control of as many parameters has learned nothing beyond noise at the layer chosen and is the mean"
+    elif control and control["p"] is not None:
         verdict = "and differs from" if control["p"] < 0.05 else "but cannot be told from" if row["p"] < 0.05 else "nor from"
         text += f"; {verdict} its control of as many parameters: {signed(control, 'difference')}, p {equals(control['p'])}"
     return f"{text}."
+
+
+def is_mean(part, name):
+    """Whether the runs of a learned pooling are all the mean of the same layer, which the guard of the fit keeps."""
+    rows = part.filter(pl.col("against") == "mean", family="pooling", pooling=name)
+    mean = part.filter(pl.col("against").is_null(), family="pooling", pooling="mean")
+    return bool(len(rows)) and bool(len(mean)) and rows["layer"][0] == mean["layer"][0] and rows["spread"][0] == 0 and abs(rows["difference"][0]) < 1e-9
 
 
 def equals(p):
@@ -145,16 +158,13 @@ def look(weights, pieces, idf, pairs, layer):
 
 
 def marked(pieces, weights):
-    """A sentence in which heavy pieces are bold and light ones small."""
-    text = ""
-    for piece, weight in zip(pieces, weights):
-        word = piece.strip()
-        shown = escaped(word)
-        if word and weight >= 1.5:
-            shown = f"**{shown}**"
-        elif word and weight <= 0.5:
-            shown = f"<sub>{shown}</sub>"
-        text += " " * (piece[:1].isspace()) + shown
+    """A sentence in which heavy pieces are bold and light ones small; neighbours of one kind share their tags, and spaces stand outside."""
+    tags, text = {1: ("<b>", "</b>"), 0: ("", ""), -1: ("<sub>", "</sub>")}, ""
+    for kind, group in groupby(zip(pieces, weights), key=lambda one: int(one[1] >= 1.5) - int(one[1] <= 0.5)):
+        part = "".join(piece for piece, _ in group)
+        inner = part.strip()
+        opening, closing = tags[kind] if inner else ("", "")
+        text += " " * part[:1].isspace() + opening + escaped(inner) + closing + " " * (part[-1:].isspace() and len(part) > 1)
     return text.strip()
 
 

@@ -203,8 +203,9 @@ def report(table, scores, pairs, sentences, info, manifests, baselines, correlat
     ]
     if learned := [name for name in table["pooling"].drop_nulls().unique() if name.startswith(tuple(fitted.NAMES))]:
         lines += [
-            f"**{', '.join(learned)} was learned from the labels of the train pairs**, which no baseline here has seen. Its layer and its threshold "
-            "are chosen on pairs it has learned from; [poolings.md](poolings.md) chooses by pairs held out, and tests it against the mean and its control.",
+            f"**{', '.join(learned)} was learned from the labels of the train pairs**, which no baseline here has seen. Here is one run, and its layer "
+            "and threshold are chosen on pairs it has learned from; [poolings.md](poolings.md) has the mean of all runs, chooses by pairs held out, and tests "
+            "it against the mean and its control.",
             "",
         ]
     if correlate.reference:

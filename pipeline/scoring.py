@@ -5,6 +5,7 @@ Columns: pair_id, split, label, encoder, pooling, correction, layer, similarity,
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from pipeline import splits, vectors
-from pipeline.corrections import correction_of
+from pipeline.corrections import RankError, correction_of
 
 SCHEMA = {
     "pair_id": pl.Int64,
@@ -45,7 +46,7 @@ def check_names(section, similarities, corrections):
     if unknown := [name for name in similarities if name not in SIMILARITIES] or not similarities:
         raise ValueError(f"{section}.similarities has {unknown if similarities else 'nothing'}, expected some of {', '.join(SIMILARITIES)}")
     if not corrections:
-        raise ValueError(f"{section}.corrections is empty: none is one of them")
+        raise ValueError(f"{section}.corrections is empty: expected at least one, such as none")
     for name in corrections:
         correction_of(name)
     for key, names in (("similarities", similarities), ("corrections", corrections)):
@@ -108,9 +109,25 @@ def rows(pairs, encoder, pooling, correction, layer, similarity, scores):
     return table.with_columns(pl.Series("score", scores, pl.Float64))
 
 
-def score_encoder(folder, pairs, params: Score):
+def score_vectors(encoded, pairs, train, encoder, pooling, layer, params):
+    """Sentence vectors (S, D) of one pooling and layer -> rows of C5 for every one of params.corrections and params.similarities, and the
+    corrections for which the train vectors have too few dimensions, as last tokens at layer 0 have. train: ids of the train sentences."""
+    first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
+    tables, few = [], []
+    for correction in params.corrections:
+        try:
+            corrected = encoded if correction == "none" else correction_of(correction)(encoded[train])(encoded)
+        except RankError:
+            few.append(correction)
+            continue
+        for name in params.similarities:
+            tables.append(rows(pairs, encoder, pooling, correction, layer, name, score_pairs(corrected, first, second, name)))
+    return pl.concat(tables or [pl.DataFrame(schema=SCHEMA)]), few
+
+
+def score_encoder(folder, pairs, params: Score, log=lambda line: print(line, file=sys.stderr)):
     """All rows of one encoder's folder: its vectors (C4), scored at every layer after every correction by every similarity, or
-    the scores it brings."""
+    the scores it brings. A correction that wants more dimensions than the vectors have is left out, which is logged."""
     folder = Path(folder)
     first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
     tables, train = [], splits.train_sentences(pairs)
@@ -122,10 +139,11 @@ def score_encoder(folder, pairs, params: Score):
             if len(encoded) != (needed := int(max(first.max(), second.max())) + 1):
                 raise ValueError(f"{file} holds {len(encoded)} sentences, but the pairs have {needed}: it belongs to another dataset")
             layer = number if info["layers"] else None
-            for correction in params.corrections:
-                corrected = encoded if correction == "none" else correction_of(correction)(encoded[train])(encoded)
-                for name in params.similarities:
-                    tables.append(rows(pairs, info["encoder"], info["pooling"], correction, layer, name, score_pairs(corrected, first, second, name)))
+            table, few = score_vectors(encoded, pairs, train, info["encoder"], info["pooling"], layer, params)
+            tables.append(table)
+            for correction in few:
+                at = "" if layer is None else f" at layer {layer}"
+                log(f"{info['encoder']}{at}: {correction} is left out, its vectors of {encoded.shape[1]} dimensions have too low a rank")
     else:
         info = json.loads((folder / "info.json").read_text())
         file = folder / "scores.parquet"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import pooling, scoring, shards, splits
-from pipeline.corrections import RankError, correction_of
+from pipeline.corrections import correction_of
 from pipeline.files import replacing
 
 PAIRS_OF_LAYERS = "pairs_of_layers"
@@ -37,7 +37,7 @@ class Sweep:
 
     def __post_init__(self):
         if not self.poolings:
-            raise ValueError("sweep.poolings is empty: mean is one of them")
+            raise ValueError("sweep.poolings is empty: expected at least one, such as mean")
         for key, parse, names in (("poolings", pooling.parse, self.poolings), ("corrections", correction_of, self.corrections)):
             for name in names:
                 try:
@@ -134,7 +134,7 @@ def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
 
         def score(name, layer, encoded):
             """Write the scores of one pooling and layer -> how many."""
-            table, missed = scores_of(encoded, pairs, train, encoder, name, layer, params)
+            table, missed = scoring.score_vectors(encoded, pairs, train, encoder, name, layer, params)
             for correction in missed:
                 few.setdefault(f"{name} with {correction}", []).append(layer)
             if len(table):
@@ -151,29 +151,12 @@ def sweep(folder, pairs, out, encoder, params: Sweep, weights, fitted):
         for name, mix in mixes.items():
             scored += score(name, None, mix(means))
         for name, at in few.items():
-            missing[name] = "too few dimensions" + f" at layers {', '.join(map(str, at))}" * (at != [None])
+            missing[name] = "too few dimensions" + f" at layer{'s' * (len(at) > 1)} {', '.join(map(str, at))}" * (at != [None])
         if not scored:
             reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
             raise ValueError(f"nothing of the section sweep can be computed for {encoder} ({reasons}): add mean to its poolings and none to its corrections")
         writer.add_key_value_metadata({"drillcore": json.dumps({"encoder": encoder, "left_out": missing}, sort_keys=True)})
     return missing
-
-
-def scores_of(encoded, pairs, train, encoder, name, layer, params):
-    """Sentence vectors (S, D) of one pooling and layer -> rows of C5 for every correction and similarity, and the corrections for
-    which the train vectors have too few dimensions, as last tokens at layer 0 have."""
-    first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
-    tables, few = [], []
-    for correction in params.corrections:
-        try:
-            corrected = encoded if correction == "none" else correction_of(correction)(encoded[train])(encoded)
-        except RankError:
-            few.append(correction)
-            continue
-        for similarity in params.similarities:
-            scores = scoring.score_pairs(corrected, first, second, similarity)
-            tables.append(scoring.rows(pairs, encoder, name, correction, layer, similarity, scores))
-    return pl.concat(tables or [pl.DataFrame(schema=scoring.SCHEMA)]), few
 
 
 def read(path, pairs):

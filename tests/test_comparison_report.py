@@ -120,11 +120,34 @@ def test_what_is_said_of_attention(p, control, said):
     assert ("p < .0001" in found) == (control == 0.00001)
 
 
-def test_without_attention_the_largest_rho_is_named():
+def row(pooling, against, difference=0.1, spread=0.01, layer="1"):
+    return {"family": "pooling", "pooling": pooling, "against": against, "layer": layer, "spread": spread, "difference": difference} | {
+        "difference_low": difference - 0.05,
+        "difference_high": difference + 0.05,
+        "p": 0.01,
+    }
+
+
+def test_a_control_or_attention_that_is_the_mean_is_said_to_be():
+    mean = {"family": "pooling", "pooling": "mean", "layer": "1"}
+    kept = [mean, row("attention", "mean"), row("diagonal", "mean", 0.0, 0.0), row("attention", "diagonal")]
+    found = comparison_report.answer(pl.DataFrame(kept, schema=comparing.SCHEMA))
+    assert found.endswith("p = 0.01. Its control of as many parameters has learned nothing beyond noise at the layer chosen and is the mean.")
+    nothing = [mean, row("attention", "mean", 0.0, 0.0), row("diagonal", "mean"), row("attention", "diagonal")]
+    found = comparison_report.answer(pl.DataFrame(nothing, schema=comparing.SCHEMA))
+    assert found == "Attention has learned nothing beyond noise at the layer chosen: it is the mean."
+    elsewhere = [mean, row("attention", "mean", 0.0, 0.0, "2")]  # another layer that happens to have the same rho
+    assert "cannot" in comparison_report.answer(pl.DataFrame(elsewhere, schema=comparing.SCHEMA).with_columns(p=pl.lit(0.5)))
+
+
+def test_neighbours_of_one_kind_share_their_tags():
+    assert comparison_report.marked(["mag", "ni", "tude", " 7", ".", "4", " a", " b"], [1, 1, 2, 2, 2, 0.1, 0.1, 1]) == "magni<b>tude 7.</b><sub>4 a</sub> b"
+    assert comparison_report.marked(["a", " ", "*", " b"], [2, 0.1, 1, 1]) == r"<b>a</b> \* b"
+
+
+def test_without_attention_nothing_is_said_of_it_and_no_pooling_is_picked():
     study = Study(FACES["no learned poolings"])
-    part = study.table.filter(split="test", family="pooling")
-    best = part.row(part["spearman"].arg_max(), named=True)
-    assert f"**test** (40 pairs). The largest rho is that of {best['pooling']}: {best['spearman']:.4f}." in study.page()
+    assert "**test** (40 pairs). Learned attention was not compared with the mean." in study.page()
     assert "Nothing was learned: fit.poolings is empty." in study.page()
 
 
@@ -191,10 +214,8 @@ def test_undefined_figures_are_shown_as_such(tmp_path):
     assert study.table.filter(pooling="max")["p"].null_count() == 3
     line = next(line for line in study.section("### m, every pooling, test").splitlines() if line.startswith("| max"))
     assert [one.strip() for one in line.split("|")[3:-1]] == ["undefined", "", "", "mean", "", "", ""]
-    assert "The largest rho is that of mean" in study.page()
+    assert "Learned attention was not compared with the mean." in study.page()
     comparison_report.picture(study.table, study.curves, "test", tmp_path / "p.png")
-    study.table = study.table.with_columns(pl.lit(None, pl.Float64).alias("spearman"))
-    assert "No rho is defined." in study.page()
 
 
 WEIGHTS = {0: [0.7, 0.1, 0.2], 1: [0.25, 0.75], 2: [1.0], 3: [0.5, 0.5], 7: [0.9, 0.1]}
@@ -218,7 +239,7 @@ def test_three_sentences_by_hand(monkeypatch):
     assert lines[2] == f"Spearman's rho of a token's weight and its idf: {of_idf:.2f}; and its place in the sentence: {of_place:.2f}."
     assert lines[4] == r"- weighs most, in multiples of the mean's weight: The 2.10, dog 1.50, Fox 1.00, \* 0.60, a 0.50, cat 0.30"
     assert lines[5] == r"- weighs least, in multiples of the mean's weight: cat 0.30, a 0.50, \* 0.60, Fox 1.00, dog 1.50, The 2.10"
-    assert lines[9:12] == [r"- **The** <sub>cat</sub> \*", "- <sub>a</sub> **dog**", "- Fox"]
+    assert lines[9:12] == [r"- <b>The</b> <sub>cat</sub> \*", "- <sub>a</sub> <b>dog</b>", "- Fox"]
 
 
 def test_rare_pieces_are_not_listed_and_letters_not_shown(monkeypatch):

@@ -83,3 +83,13 @@ def test_scores_are_of_vectors_corrected_on_the_train_sentences_alone(tmp_path):
         expected = scoring.cosine(corrected[first], corrected[second])
         assert table.filter(correction=name, similarity="cosine")["score"].to_numpy() == pytest.approx(expected, abs=1e-12)
         assert np.abs(table.filter(correction="none", similarity="cosine")["score"].to_numpy() - expected).max() > 1e-3
+
+
+def test_a_correction_of_more_dimensions_than_there_are_is_left_out_and_said(tmp_path):
+    """A baseline of few dimensions beside a model of many: the model's correction is scored, the baseline's is not."""
+    rng, said = np.random.default_rng(), []
+    pairs = pl.DataFrame({"pair_id": range(10), "split": ["train"] * 10, "label": [0.0, 1.0] * 5, "sentence1_id": range(10), "sentence2_id": range(10, 20)})
+    vectors.write(tmp_path / "vectors.parquet", np.arange(20), {0: rng.standard_normal((20, 3))}, {"encoder": "w", "pooling": "mean", "layers": False})
+    table = scoring.score_encoder(tmp_path, pairs, scoring.Score(["cosine"], ["none", "whitening_4", "whitening_3"]), said.append)
+    assert set(table["correction"]) == {"none", "whitening_3"}
+    assert said == ["w: whitening_4 is left out, its vectors of 3 dimensions have too low a rank"]

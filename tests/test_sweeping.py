@@ -158,7 +158,7 @@ def test_a_correction_with_too_few_dimensions_is_left_out_where_it_has_and_nothi
         layers[1][:, 2:] = 0
     write(given.folder / "flat", given.states)
     found, missing = given.sweep("mean", "first_last", corrections=["none", "whitening_3"], states="flat")
-    assert missing == {"mean with whitening_3": "too few dimensions at layers 1"}
+    assert missing == {"mean with whitening_3": "too few dimensions at layer 1"}
     assert found.keys() == {
         *(("mean", "none", layer, "cosine") for layer in range(LAYERS)),
         *(("mean", "whitening_3", layer, "cosine") for layer in (0, 2)),
@@ -302,14 +302,14 @@ def test_without_a_fit_attention_looked_nowhere(given):
     [
         ({"poolings": ["mean", "median"]}, r"sweep\.poolings: pooling is 'median', expected one of mean, last, last_K"),
         ({"poolings": ["last_0"]}, r"sweep\.poolings: pooling is 'last_0', expected one of"),
-        ({"poolings": []}, r"sweep\.poolings is empty: mean is one of them"),
+        ({"poolings": []}, r"sweep\.poolings is empty: expected at least one, such as mean"),
         ({"poolings": ["mean", "max", "mean"]}, r"sweep\.poolings lists mean twice: once is enough"),
         ({"poolings": ["pairs_of_layers"] * 2}, r"sweep\.poolings lists pairs_of_layers twice"),
         ({"poolings": ["attention_0"]}, r"sweep\.poolings has attention_0, expected attention: it stands for all runs"),
         ({"poolings": ["mean", "scalar_mix_1"]}, r"sweep\.poolings has scalar_mix_1, expected scalar_mix"),
         ({"corrections": ["center"]}, r"sweep\.corrections: correction is 'center', expected one of none, centre"),
         ({"corrections": ["pairs_of_layers"]}, r"sweep\.corrections: correction is 'pairs_of_layers'"),
-        ({"corrections": []}, r"sweep\.corrections is empty: none is one of them"),
+        ({"corrections": []}, r"sweep\.corrections is empty: expected at least one, such as none"),
         ({"corrections": ["none", "none"]}, r"sweep\.corrections lists none twice: once is enough"),
         ({"similarities": ["cosin"]}, r"sweep\.similarities has \['cosin'\], expected some of cosine"),
         ({"similarities": []}, r"sweep\.similarities has nothing, expected some of cosine"),
