@@ -284,8 +284,8 @@ def layer_curve(table, splits, path):
     curves = deep.select(keys).unique(maintain_order=True).rows()
     colours = dict(zip(curves, plt.get_cmap("tab10").colors * (1 + len(curves) // 10)))
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
-        names = [name_of(row) for row in flat.filter(split=splits[0]).iter_rows(named=True)]
-        widths = [3.6, max(0.6, 0.24 * len(names))] * len(splits)
+        names = [name_of(row) + f" {row['pooling']}" * (row["pooling"] not in (None, "mean")) for row in flat.filter(split=splits[0]).iter_rows(named=True)]
+        widths = [3.6 if curves else 0.4, max(0.6, 0.24 * len(names))] * len(splits)  # a mix of layers leaves no curve
         figure, axes = plt.subplots(1, 2 * len(splits), figsize=(sum(widths) + 1.2, 3.6), sharey=True, width_ratios=widths, layout="constrained", squeeze=False)
         figure.get_layout_engine().set(wspace=0, w_pad=0.02)
         for i, split in enumerate(splits):
@@ -296,8 +296,11 @@ def layer_curve(table, splits, path):
                 shown = " ".join([curve[0], curve[1]] + [curve[2]] * (curve[2] != "none") + [curve[3]] * (curve[3] != "cosine"))
                 left.plot(rows["layer"], rows["spearman"], color=colours[curve], marker="o", markersize=3, linewidth=1.4, label=shown)
             left.set_title(split, loc="left", fontweight="bold")
-            left.set_xlabel("layer (0 = embedding)")
-            left.xaxis.get_major_locator().set_params(integer=True)
+            if curves:
+                left.set_xlabel("layer (0 = embedding)")
+                left.xaxis.get_major_locator().set_params(integer=True)
+            else:
+                left.set_xticks([])
             rows = flat.filter(split=split)
             x = range(len(rows))
             errors = [(rows["spearman"] - rows["spearman_low"]).clip(0).to_list(), (rows["spearman_high"] - rows["spearman"]).clip(0).to_list()]
