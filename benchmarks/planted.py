@@ -103,14 +103,18 @@ def figure(rows, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    looks = {"mean": ("0.15", "o"), "attention": ("tab:red", "o"), "diagonal": ("tab:orange", "s")}
+    looks = {  # lines that coincide can all be seen
+        "mean": {"color": "0.15", "linewidth": 3.2, "alpha": 0.75},
+        "attention": {"color": "tab:red"},
+        "diagonal": {"color": "tab:orange", "linestyle": (0, (2, 2)), "zorder": 3},
+    }
     with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
         figure, axes = plt.subplots(2, 2, figsize=(8.4, 5.2), layout="constrained", sharex="col", sharey="row", height_ratios=[1.5, 1])
         for (top, bottom), title in zip(axes.T, ("4 of n tokens carry the signal", "all n tokens carry it")):
             here = [row for row in rows if row["title"] == title]
             n = [row["n"] for row in here]
-            for name, (colour, marker) in looks.items():
-                top.plot(n, [row[name] for row in here], color=colour, marker=marker, markersize=4, label=name)
+            for name, look in looks.items():
+                top.plot(n, [row[name] for row in here], marker="o", markersize=4, label=name, **look)
             top.set_title(title, loc="left", fontweight="bold")
             low, high, middle = ([row[key] for row in here] for key in ("low", "high", "gain"))
             bottom.fill_between(n, low, high, color="tab:red", alpha=0.15, linewidth=0)
