@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline import catalog, vectors
+from pipeline import catalog, splits, vectors
 from pipeline.files import replacing
 
 
@@ -57,9 +57,7 @@ def tfidf(pairs, sentences):
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     texts = sentences["text"].to_numpy()
-    train = pairs.filter(pl.col("split") == "train")
-    fitted = pl.concat([(train if len(train) else pairs)[c] for c in ("sentence1_id", "sentence2_id")]).unique().sort().to_numpy()
-    matrix = TfidfVectorizer(analyzer=words).fit(texts[fitted]).transform(texts)
+    matrix = TfidfVectorizer(analyzer=words).fit(texts[splits.train_sentences(pairs)]).transform(texts)
     a, b = matrix[pairs["sentence1_id"].to_numpy()], matrix[pairs["sentence2_id"].to_numpy()]
     return np.asarray(a.multiply(b).sum(axis=1), dtype=np.float64).ravel()
 

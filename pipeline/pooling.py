@@ -226,13 +226,19 @@ def parameters_of(name, fitted):
     return fitted[entry][run]
 
 
+def layers_needed(name):
+    """The layers without which a mix cannot be computed."""
+    entry, numbers = parse(name)
+    return {"first_last": (1,), "layers_I_J": numbers}.get(entry, ())
+
+
 def mix_of(name, fitted):
     """A pooling of MIXES -> a function {layer: (S, D)} -> (S, D). ValueError for a layer that the dump does not hold."""
     entry, numbers = parse(name)
     extra = (parameters_of(name, fitted),) if entry == "scalar_mix" else numbers
 
     def mix(means):
-        if missing := sorted({*(numbers if entry == "layers_I_J" else (1,) if entry == "first_last" else ())} - set(means)):
+        if missing := sorted(set(layers_needed(name)) - set(means)):
             raise ValueError(f"pooling {name} needs layer {missing[0]}, but the dump holds {', '.join(map(str, means))}: see dump.layers in params.yaml")
         return MIXES[entry](means, *extra)
 

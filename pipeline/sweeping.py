@@ -71,8 +71,8 @@ def left_out(names, batch, fitted):
     """What cannot be computed from a dump like this batch -> {pooling: why}."""
     found, layers = {}, pooling.layers_of(batch)
     for name in names:
-        entry, numbers = (name, ()) if name == PAIRS_OF_LAYERS else pooling.parse(name)
-        needed = {"first_last": (1,), "layers_I_J": numbers}.get(entry, ())
+        entry = name if name == PAIRS_OF_LAYERS else pooling.parse(name)[0]
+        needed = () if name == PAIRS_OF_LAYERS else pooling.layers_needed(name)
         if entry in LEARNED and not fitted.get(entry):
             found[name] = "not fitted (fit.poolings)"
         elif not pooling.holds_tokens(batch) and entry not in (*pooling.FROM_STATISTICS, *pooling.MIXES, PAIRS_OF_LAYERS):
