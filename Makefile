@@ -1,24 +1,43 @@
-# make repro   set up and run the pipeline on what params.yaml names
-# make test    set up and run the tests; make lint: ruff
-# make bench   set up and measure (quarter of an hour on two cores); writes benchmarks/results/latest.md
+# make repro   set up, check params.yaml and catalog.yaml, and run the pipeline on what they name
+# make test    set up and run the tests; make slow: the simulations; make lint: ruff and mypy
+# make bench   set up and measure (a quarter of an hour on two cores); writes benchmarks/results/latest.md
+# make pull    fetch what colleagues pushed, but for the states of every token
+# make deps    which files each stage runs; make docs: write docs/reference anew
 PYTHON ?= python3
 BIN := .venv/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/
 
-.PHONY: repro test lint bench clean
+.PHONY: repro check test slow lint bench deps docs clean
 
-repro: .venv/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
+repro: .venv/installed check
+	$(RUN)dvc repro
 	@echo; echo "Read results/report.md and, on poolings, results/poolings.md; the pictures are results/layers.png and results/poolings.png."
+
+check: .venv/installed
+	$(RUN)python -m stages.check
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-test: .venv/installed-dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+test: .venv/installed-dev # one thread in each process, one process for each core
+	OMP_NUM_THREADS=1 $(RUN)python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+slow: .venv/installed-dev
+	$(RUN)python -m pytest -m slow
 
 bench: .venv/installed-dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.run
+	$(RUN)python -m benchmarks.run
+
+pull: .venv/installed # what colleagues pushed, but for the states of every token
+	$(RUN)dvc ls . -R --dvc-only | grep -v '^data/states/' | xargs $(BIN)/dvc pull
+
+deps: .venv/installed
+	$(RUN)python docs/structure.py --stages
+
+docs: .venv/installed
+	$(RUN)python docs/generate.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

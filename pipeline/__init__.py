@@ -1,30 +1,47 @@
-"""Drillcore: run a language model once over a corpus, keep every hidden layer, and make every later question a cached stage.
+"""Drillcore: run a language model once over a corpus, keep every hidden layer, make each later question a cached stage.
 
-The map. Each arrow is a stage of dvc.yaml (stages/NAME.py) and one module here:
+The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and its work is done in one room:
 
-    catalog.yaml, params.yaml                catalog    what a name stands for; params: one dataclass a section
-      prepare   -> pairs, sentences          pairs      pairs point at distinct sentences (contract C2)
-      tokenize  -> token ids                 tokenizers World, HF, GPT-2, bytes
-      dump      -> states of every token     dumping    plan, key (C6) and writer; the only stage that runs a model
-                   at every layer            layers     what a layer is, for any transformers model (C1)
-                                             rwkv6      RWKV-6; checkpoints: BlinkDL's files; models: any entry -> a model
-                                             gate       bits per byte: does the model read this text?
-                                             shards     the file format (C3); statistics: what is kept instead of tokens
-                                             scratch    unfinished dumps: locks, records, resuming, clearing
-      fit       -> learned poolings          learning   attention and its control, on train pairs; fitted: the file format
-      pool      -> sentence vectors          pooling    mean, last, idf_mean, attention ...; vectors: the file format (C4)
-      baseline  -> vectors or scores         baselines  overlap, random, word vectors
-      score     -> one score a pair          scoring    cosine, ... in one tidy table (C5); corrections: centre, whitening ...
-      correlate -> rho, AUC, intervals       correlation; inference: differences, bands, trends, choices, covariates
-      report    -> report.md, layers.png     reporting
-      sweep     -> a score a pair for every  sweeping   pooling x correction x similarity x layer, in one read of the states
-      compare   -> poolings.md, .png         comparing, comparison_report
+    params.yaml, catalog.yaml
+      check     -> nothing is wrong in them               check      settings, names, references, missing files
+      prepare   -> pairs, sentences                       text       pairs point at distinct sentences (contract C2)
+      tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes
+      dump      -> states of every token at every layer   dump       plan, key (C6), writer; the only stage with a model
+      fit       -> learned poolings                       fit        queries, learned on train pairs
+      pool      -> sentence vectors                       pool       mean, last, idf_mean, attention ...
+      baseline  -> vectors or scores                      baselines  word overlap, word vectors, sentence encoders
+      score     -> one score for each pair                score      cosine, dot ... of vectors, after a correction
+      correlate -> rho, AUC, intervals, tests             analyse    and which layer was chosen on train
+      report    -> report.md, layers.png                  report
+      sweep     -> scores of every combination            score      pooling x correction x similarity x layer
+      compare   -> which of them beats the mean           analyse
+      poolings  -> poolings.md, poolings.png              report
 
-data/demo/dvc.yaml makes the small model and the word vectors that come with the project, apart from the above:
+cost/dvc.yaml has one more, which measures this machine and runs by hand (dvc --cd cost repro):
 
-      corpus, pretrain, wordvectors          corpus     documents without the evaluation data's sentences; ngrams: bars to beat
-                                             pretraining, wordvectors
+      efficiency -> time, memory, size of encoders        cost        each in a process of its own
+      cost      -> cost.md, cost.png                      report
 
-Beside them: splits (what is fitted, chosen and reported on), cli (a stage's command line and its errors) and files (written whole or
-not at all).
+    By hand: stages/datasets.py runs all of that for several data sets -> datasets.md, datasets.csv, datasets.png;
+    stages/clean.py shows and empties the scratch store of the dumps.
+
+Rooms, from the bottom up; each imports only rooms above its line:
+
+    base       settings, command line, errors, whole files, the code behind a result, the machine, data sets in turn
+    stats      numbers in, numbers out: ranks, bootstrap, tests, bands, folds
+    catalog    names of datasets, models and baselines; fetching and hashing their files
+    formats    every file that one stage writes and another reads: columns, write, read, check
+    models     a catalogue entry -> a network; what a layer is (C1); RWKV-6
+    text       sources of pairs, tokenizers
+    baselines  what models are compared with: word overlap, word vectors, sentence encoders
+    pool       token states -> sentence vectors: every pooling, correction and mix, and their names
+    dump       run a network once and keep what it computes
+    fit        what is learned from train pairs
+    score      sentence vectors -> a number for each pair
+    analyse    numbers of pairs -> tables
+    report     tables -> pages and pictures; computes nothing, the only place that rounds
+    export     a layer, pooled, as an encoder for sentence-transformers and mteb
+    demo       how the model and the word vectors that ship were made
+    cost       what an encoder costs, measured in a process of its own
+    check      everything that can be wrong in params.yaml and catalog.yaml
 """

@@ -1,1 +1,11 @@
-"""The stages of dvc.yaml, one script each: read settings, call the library, write. Run as `python -m stages.NAME`."""
+"""The stages of dvc.yaml and cost/dvc.yaml, one script each: a stage reads its section of params.yaml, calls the
+library, and writes.
+"""
+
+from pipeline.base.stopping import stop_quietly
+
+stop_quietly()  # Ctrl-C while the rest is imported, which takes seconds
+
+from pipeline.base.machine import configure_threads  # noqa: E402
+
+configure_threads()  # before any of them imports torch

@@ -1,15 +1,18 @@
 """Pairs -> scores or sentence vectors of one baseline."""
 
-import polars as pl
+from pipeline.base import cli
+from pipeline.base.cli import In, Name, Out
+from pipeline.baselines.run import run
+from pipeline.catalog import entries
+from pipeline.formats import baselines
+from pipeline.formats import pairs as pairs_format
 
-from pipeline import baselines, catalog, cli
-from pipeline.cli import In, Name, Out
 
-
-def main(baseline: Name, pairs: In, sentences: In, out: Out):
+def main(baseline: Name, pairs: In, sentences: In, out: Out) -> None:
     """Run BASELINE of catalog.yaml over PAIRS and SENTENCES; write to the folder OUT."""
-    entry = catalog.entry("baselines", baseline)
-    result = baselines.run(entry, baseline, pl.read_parquet(pairs), pl.read_parquet(sentences))
+    entry = entries.entry("baselines", baseline)
+    table = pairs_format.read_pairs(pairs)
+    result = run(entry, baseline, table, pairs_format.read_sentences(sentences, table))
     baselines.write(out, baseline, result)
 
 

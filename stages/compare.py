@@ -1,39 +1,52 @@
 """Scores of the sweeps -> which pooling, correction and similarity is better than the mean."""
 
-import json
-
 import polars as pl
 
-from pipeline import cli, comparing, comparison_report, correlation, fitted, params, pooling, splits, sweeping, tokenizers
-from pipeline.cli import In, Out
-from pipeline.files import replacing
+from pipeline.analyse import attention, compare, curves, learned, options
+from pipeline.analyse.settings import Correlate
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Out
+from pipeline.base.progress import progress
+from pipeline.formats import attention as attention_format
+from pipeline.formats import fits as fits_format
+from pipeline.formats import pairs as pairs_format
+from pipeline.formats import splits, tables
+from pipeline.formats import sweeps as sweeps_format
+from pipeline.formats import tokens as tokens_format
 
 
-def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, report: Out, picture: Out):
-    """Compare the SWEEPS of all models with the labels of PAIRS; write TABLE and LAYERS (CSV), REPORT (Markdown) and PICTURE (PNG).
-    FITS says what train pairs each run held out, TOKENS what attention looked at."""
-    settings = params.section("correlate", correlation.Correlate)
-    given, info = pl.read_parquet(pairs / "pairs.parquet"), json.loads((pairs / "info.json").read_text())
-    found, curves, left_out, about, looks = [], [], {}, {}, {}
-    for model in params.study().models:
-        keys, scores, left_out[model] = sweeping.read(sweeps / model / "scores.parquet", given)
-        about[model] = fitted.about(fits / model)
-        found.append(comparing.compare(keys, scores, given, info["subsets"], settings, comparing.folds_of(given, about[model])))
-        curves.append(comparing.by_layer(keys, scores, given, info["subsets"]))
-        if layer := found[-1].filter(family="pooling", pooling="attention")["layer"].to_list():
-            weights = sweeping.read_attention(sweeps / model / "attention.parquet", int(layer[0]))
-            file = tokens / f"{model}.parquet"
-            idf = pooling.token_weights(*tokenizers.read(file)[:2], splits.train_sentences(given), ["idf_mean"])["idf_mean"]
-            looks[model] = comparison_report.look(weights, tokenizers.read_pieces(file), idf, given, layer[0])
-    found, curves = (pl.concat([pl.DataFrame(schema=schema), *tables]) for schema, tables in ((comparing.SCHEMA, found), (comparing.CURVES, curves)))
-    for frame, path in ((found, table), (curves, layers)):
-        with replacing(path) as part:
-            frame.write_csv(part)
-    lines = comparison_report.page(found, left_out, about, looks, info, settings, splits.chosen_on(given["split"]))
-    with replacing(report) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with replacing(picture) as part:
-        comparison_report.picture(found, curves, comparison_report.main_split(found, info["subsets"]), part)
+def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, summary: Out) -> None:
+    """Compare the SWEEPS of all models with the labels of PAIRS; write TABLE and LAYERS (CSV) and SUMMARY (JSON).
+
+    FITS says what train pairs each run held out, TOKENS what attention looked at.
+    """
+    section = settings.section(Correlate)
+    pairs_table, info = pairs_format.read_pairs(pairs / "pairs.parquet"), pairs_format.read_info(pairs / "info.json")
+    compared, by_layer, models = [pl.DataFrame(schema=compare.SCHEMA)], [pl.DataFrame(schema=curves.SCHEMA)], {}
+    for model in progress(settings.study().models, "compare", "model"):
+        swept = sweeps_format.read(sweeps / model / "scores.parquet", pairs_table, model)
+        fit = fits_format.read_report(fits / model, model)
+        comparison = compare.compare(swept, pairs_table, info["subsets"], section, options.folds_of(pairs_table, fit))
+        looked_at = None
+        if layer := compare.layer_of(comparison, compare.ATTENTION):
+            weights = attention_format.read(sweeps / model / "attention.parquet", int(layer), model)
+            pieces = tokens_format.read(tokens / f"{model}.parquet", model, pieces=True)
+            looked_at = attention.look(weights, pieces, pairs_table, layer)
+        compared.append(comparison)
+        by_layer.append(curves.by_layer(swept, pairs_table, info["subsets"]))
+        models[model] = {
+            "left_out": swept.left_out,
+            "learned": learned.learned(fit, comparison),
+            "attention": looked_at,
+        }
+    tables.write(table, pl.concat(compared), tables.POOLINGS)
+    tables.write(layers, pl.concat(by_layer), tables.CURVES)
+    facts = {
+        "dataset": info["dataset"],
+        "chosen_on": splits.chosen_on(pairs_table["split"]),
+        "subsets": info["subsets"],
+    }
+    tables.write_summary(summary, facts | {"models": models})
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
-"""Scores -> correlations with the labels, with intervals, and what follows from them (`inference.infer`)."""
+"""Scores -> correlations with the labels, with intervals, and what follows from them."""
 
-import json
+from pipeline.analyse import correlate, infer
+from pipeline.analyse.settings import Correlate
+from pipeline.base import cli, files, settings
+from pipeline.base.cli import In, Out
+from pipeline.formats import pairs as pairs_format
+from pipeline.formats import scores as scores_format
+from pipeline.formats import splits, tables
 
-import polars as pl
 
-from pipeline import cli, correlation, inference, params
-from pipeline.cli import In, Out
-from pipeline.files import replacing
-
-
-def main(pairs: In, info: In, scores: In, table: Out, metrics: Out):
+def main(pairs: In, info: In, scores: In, table: Out, metrics: Out) -> None:
     """Correlate SCORES with the labels of PAIRS; write TABLE (CSV) and METRICS (JSON)."""
-    settings = params.section("correlate", correlation.Correlate)
-    about = json.loads(info.read_text())
-    given = pl.read_parquet(scores), pl.read_parquet(pairs), about["subsets"], settings
-    found = inference.infer(*given)
-    with replacing(table) as part:
-        found.write_csv(part)
-    with replacing(metrics) as part:
-        part.write_text(json.dumps(correlation.metrics(found, about["dataset"]), indent=2) + "\n")
+    section = settings.section(Correlate)
+    facts, pairs_table = pairs_format.read_info(info), pairs_format.read_pairs(pairs)
+    scored = scores_format.read(scores, pairs_table)
+    correlations = correlate.correlate(scored, pairs_table, facts["subsets"], section)
+    inferred = infer.infer(correlations, section)
+    split = splits.main_split(list(correlations.groups), facts["subsets"])
+    assert split is not None  # a dataset has at least one
+    figures = correlate.metrics(inferred, facts["dataset"], correlations.chosen_on, split)
+    tables.write(table, inferred, tables.CORRELATIONS)
+    files.write_json(metrics, figures)
 
 
 if __name__ == "__main__":

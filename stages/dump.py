@@ -2,38 +2,37 @@
 
 import sys
 
-import polars as pl
-import torch
-
-from pipeline import catalog, cli, dumping, gate, models, params, tokenizers
-from pipeline.cli import Device, In, Name, Out, Threads
+from pipeline.base import cli, settings
+from pipeline.base.cli import Device, In, Name, Out, Threads
+from pipeline.base.machine import device_named, use_threads
+from pipeline.catalog import entries
+from pipeline.dump import checks, gate, key, run
+from pipeline.dump.settings import Dump
+from pipeline.formats import manifest as manifests
+from pipeline.formats import pairs
+from pipeline.formats import tokens as token_files
+from pipeline.models import layers, load, weights
 
 
 def main(
-    model: Name,
-    tokens: In,
-    sentences: In,
-    out: Out,
-    manifest: Out,
-    device: Device = "",
-    threads: Threads = 0,
-):
+    model: Name, tokens: In, sentences: In, out: Out, manifest: Out, device: Device = "", threads: Threads = 0
+) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
-    torch.set_num_threads(threads or torch.get_num_threads())
-    entry = catalog.entry("models", model)
-    settings = params.section("dump", dumping.Dump)
-    sentence_ids, ids, truncated, info = tokenizers.read(tokens)
-    path = models.locate(entry, model)
-    network = models.load(entry, path, model, settings.dtype).to(cli.device_of(device))
-    dumping.check_vocabulary(ids, network.config.get_text_config().vocab_size, model)
-    dumping.check_lengths(ids, network, model)
-    texts = pl.read_parquet(sentences)["text"]
-    reading = gate.gate_of(network, ids, texts, truncated, settings.gate_tokens)
+    use_threads(threads)
+    entry, params = entries.entry("models", model), settings.section(Dump)
+    read = token_files.read(tokens, model)
+    texts = pairs.read_sentences(sentences)["text"].to_list()
+    path = weights.locate(entry, model)
+    network = load.load(entry, path, model, params.dtype)
+    network.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
+    checks.check_tokens(read, texts, network)
+    reading = gate.gate_of(network, read, texts, params.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)
-    depth = network.config.get_text_config().num_hidden_layers
-    key, parts = dumping.key_of(models.fingerprint(entry, path), info, ids, sentence_ids, depth, settings, models.kernel_of(network))
-    written = dumping.dump(network, ids, sentence_ids, key, out, settings, manifest=manifest)
-    dumping.write_manifest(manifest, {"model": model, "key": key, "parts": parts, "gate": reading, "truncated": int(truncated.sum()), **written})
+    fingerprint, depth, kernel = weights.fingerprint(entry, path), layers.depth_of(network), load.kernel_of(network)
+    dump_key, parts = key.key_of(fingerprint, read, params, depth, kernel)
+    written = run.dump(network, read.ids, read.sentence_ids, params, dump_key, run.Places(out, manifest))
+    facts = {"model": model, "key": dump_key, "parts": parts, "gate": reading, "truncated": int(read.truncated.sum())}
+    manifests.write(manifest, facts | written)
 
 
 if __name__ == "__main__":

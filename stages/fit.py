@@ -3,26 +3,36 @@
 import shutil
 import sys
 
-import polars as pl
-import torch
+from pipeline.base import cli, settings
+from pipeline.base.cli import Device, In, Name, Out, Threads
+from pipeline.base.machine import device_named, use_threads
+from pipeline.catalog import entries
+from pipeline.fit.result import CONTROL, Fitted
+from pipeline.fit.settings import Fit
+from pipeline.formats import dumps, fits
+from pipeline.formats import manifest as manifests
+from pipeline.formats import pairs as pair_files
 
-from pipeline import cli, fitted, learning, params
-from pipeline.cli import Device, In, Name, Out, Threads
 
+def main(model: Name, states: In, manifest: In, pairs: In, out: Out, device: Device = "", threads: Threads = 0) -> None:
+    """Learn params.yaml's fit.poolings from STATES and the train pairs of PAIRS; write the folder OUT."""
+    section = settings.section(Fit)
 
-def main(model: Name, states: In, pairs: In, out: Out, device: Device = "", threads: Threads = 0):
-    """Learn params.yaml's fit.poolings from the shards in STATES and the train pairs of PAIRS; write the folder OUT."""
-    torch.set_num_threads(threads or torch.get_num_threads())
-    settings = params.section("fit", learning.Fit)
-
-    def log(line):
+    def log(line: str) -> None:
         print(f"{model}: {line}", file=sys.stderr)
 
-    parameters, layers, about = learning.fit(states, pl.read_parquet(pairs), settings, cli.device_of(device), log)
-    if "nothing" in about:
-        log(f"nothing is learned, {about['nothing']}")
+    if entries.entry("models", model).is_control and not section.controls:
+        fitted = Fitted.nothing(CONTROL, control=True)
+    else:
+        from pipeline.fit.run import fit  # torch takes seconds
+
+        use_threads(threads or 1)  # its many small products are slower on two
+        dump = dumps.read(states, manifests.read(manifest, model))
+        fitted = fit(dump, pair_files.read_pairs(pairs), section, device_named(device), log)
+    if "nothing" in fitted.report:
+        log(f"nothing is learned, {fitted.report['nothing']}")
     shutil.rmtree(out, ignore_errors=True)
-    fitted.write(out, parameters, layers, about)
+    fits.write(out, fitted.parameters, fitted.layers, {"model": model} | fitted.report)
 
 
 if __name__ == "__main__":

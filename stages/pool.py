@@ -1,18 +1,31 @@
 """Token states -> sentence vectors of one model at every layer (contract C4)."""
 
-import polars as pl
+import sys
 
-from pipeline import cli, fitted, params, pooling, splits, tokenizers
-from pipeline.cli import In, Name, Out
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Name, Out
+from pipeline.formats import dumps
+from pipeline.formats import fits as fit_files
+from pipeline.formats import manifest as manifests
+from pipeline.pool import run
+from pipeline.pool.inputs import Files
+from pipeline.pool.names import MEAN, Pooling
 
 
-def main(model: Name, states: In, tokens: In, pairs: In, fits: In, out: Out):
-    """Pool the shards in STATES by params.yaml's `pooling`, with weights from TOKENS and the train sentences of PAIRS, or what FITS
-    holds, where it takes them; write the vectors to OUT (Parquet)."""
-    name = params.study().pooling
-    train = splits.train_sentences(pl.read_parquet(pairs))
-    weights = pooling.token_weights(*tokenizers.read(tokens)[:2], train, [name])
-    pooling.pool(states, name, out, {"encoder": model, "pooling": name}, weights, fitted.read(fits), train)
+def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
+    """Pool STATES by params.yaml's `pooling`; write the vectors to OUT (Parquet).
+
+    Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
+    """
+    pooling = Pooling.parse(settings.study().pooling)
+    if pooling.learned and "control" in fit_files.read_report(fits, model):
+        print(
+            f"{model}: pooled by the mean, since {pooling} is not learned for controls (fit.controls)", file=sys.stderr
+        )
+        pooling = MEAN
+    about = manifests.read(manifest, model)
+    inputs = Files(tokens, pairs, fits).read([pooling], model, about)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,37 @@
-"""Everything that was found -> one page and one picture."""
+"""Correlations -> report.md, with the picture of rho by layer."""
 
-import json
+from pipeline.analyse.settings import Correlate
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Out
+from pipeline.base.files import write_text
+from pipeline.formats import baselines as of_baselines
+from pipeline.formats import manifest, tables
+from pipeline.formats import pairs as of_pairs
+from pipeline.formats import scores as of_scores
+from pipeline.report import layers_picture, pictures
+from pipeline.report.material import Material, Method
+from pipeline.report.page import page
+from pipeline.report.rows import reported_splits
+from pipeline.report.settings import Report
 
-import polars as pl
 
-from pipeline import cli, correlation, params, reporting
-from pipeline.cli import In, Out
-from pipeline.files import replacing
-
-
-def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report: Out, curve: Out):
-    """Write REPORT (Markdown) and CURVE (PNG) from the folder PAIRS, the correlations in TABLE, SCORES, MANIFESTS and BASELINES."""
-    study = params.study()
-    found = pl.read_csv(table, schema_overrides=correlation.TYPES)
-    about = json.loads((pairs / "info.json").read_text())
-    page = reporting.report(
-        found,
-        pl.read_parquet(scores),
-        pl.read_parquet(pairs / "pairs.parquet"),
-        pl.read_parquet(pairs / "sentences.parquet"),
-        about,
-        {name: json.loads((manifests / f"{name}.json").read_text()) for name in study.models},
-        {name: json.loads((baselines / name / "info.json").read_text()) for name in study.baselines},
-        params.section("correlate", correlation.Correlate),
-        params.section("report", reporting.Report),
+def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report: Out, curve: Out) -> None:
+    """Write REPORT (Markdown) and CURVE (PNG) from the correlations in TABLE and from what they were computed from."""
+    study, correlate = settings.study(), settings.section(Correlate)
+    all_pairs = of_pairs.read_pairs(pairs / "pairs.parquet")
+    material = Material(
+        table=tables.read(table, tables.CORRELATIONS, "correlate"),
+        scores=of_scores.read(scores, all_pairs),
+        pairs=all_pairs,
+        sentences=of_pairs.read_sentences(pairs / "sentences.parquet", all_pairs),
+        info=of_pairs.read_info(pairs / "info.json"),
+        manifests={name: manifest.read(manifests / f"{name}.json", name) for name in study.models},
+        baselines={name: of_baselines.read_info(baselines / name, name) for name in study.baselines},
     )
-    with replacing(report) as part:
-        part.write_text("\n".join(page) + "\n", encoding="utf-8")
-    with replacing(curve) as part:
-        reporting.layer_curve(found, reporting.reported_splits(found, about["subsets"]), part)
+    method = Method(correlate.confidence, correlate.resamples, correlate.reference)
+    write_text(report, page(material, method, settings.section(Report)))
+    splits = reported_splits(material.table, material.info["subsets"])
+    pictures.save(layers_picture.draw(material.table, splits), curve)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """Sentence vectors -> one score for each pair, encoder, layer and similarity (contract C5)."""
 
-import polars as pl
+from itertools import chain
 
-from pipeline import cli, params, scoring
-from pipeline.cli import In, Out
-from pipeline.files import replacing
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Out
+from pipeline.formats import pairs as pair_files
+from pipeline.formats import scores
+from pipeline.score.run import score_baseline, score_model
+from pipeline.score.settings import Score
 
 
-def main(pairs: In, pooled: In, baselines: In, out: Out):
+def main(pairs: In, pooled: In, baselines: In, out: Out) -> None:
     """Score PAIRS with the models' vectors in POOLED and with BASELINES; write the tidy table to OUT (Parquet)."""
-    study = params.study()
-    settings = params.section("score", scoring.Score)
-    table = pl.read_parquet(pairs)
-    folders = [pooled / name for name in study.models] + [baselines / name for name in study.baselines]
-    with replacing(out) as part:
-        pl.concat([scoring.score_encoder(folder, table, settings) for folder in folders]).write_parquet(part)
+    study, section, table = settings.study(), settings.section(Score), pair_files.read_pairs(pairs)
+    of_models = (score_model(pooled / name / "vectors.parquet", name, table, section) for name in study.models)
+    of_baselines = (score_baseline(baselines / name, name, table, section) for name in study.baselines)
+    scores.write(out, chain.from_iterable(chain(of_models, of_baselines)))
 
 
 if __name__ == "__main__":

@@ -2,21 +2,36 @@
 
 import sys
 
-import polars as pl
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Name, Out
+from pipeline.catalog import entries
+from pipeline.formats import dumps
+from pipeline.formats import manifest as manifests
+from pipeline.formats import pairs as pair_files
+from pipeline.pool.inputs import Files
+from pipeline.score import attention, sweep
+from pipeline.score.settings import Sweep
 
-from pipeline import cli, fitted, params, pooling, splits, sweeping, tokenizers
-from pipeline.cli import In, Name, Out
 
+def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
+    """Pool STATES in one read, and write the scores of PAIRS to the folder OUT (Parquet), and where attention looked.
 
-def main(model: Name, states: In, tokens: In, pairs: In, fits: In, out: Out):
-    """Pool the shards in STATES in one read, and write the scores of PAIRS to the folder OUT (Parquet); read them again for where attention
-    looked, where FITS has it."""
-    settings = params.section("sweep", sweeping.Sweep)
-    table, learned = pl.read_parquet(pairs), fitted.read(fits)
-    weights = pooling.token_weights(*tokenizers.read(tokens)[:2], splits.train_sentences(table), settings.poolings)
-    for name, reason in sweeping.sweep(states, table, out / "scores.parquet", model, settings, weights, learned).items():
+    Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
+    """
+    section, table = settings.section(Sweep), pair_files.read_pairs(pairs)
+    scores, weights = out / "scores.parquet", out / "attention.parquet"
+    if entries.entry("models", model).is_control and not section.controls:
+        print(f"{model}: not swept, {sweep.CONTROL}", file=sys.stderr)
+        sweep.nothing(scores, table, model, sweep.CONTROL)
+        attention.nothing(weights, model)
+        return
+    about = manifests.read(manifest, model)
+    dump = dumps.read(states, about)
+    poolings = [swept.pooling for swept in section.poolings if swept.pooling]
+    inputs = Files(tokens, pairs, fits).read(poolings, model, about)
+    for name, reason in sweep.sweep(dump, table, scores, model, section, inputs).items():
         print(f"{model}: {name} is left out, {reason}", file=sys.stderr)
-    sweeping.write_attention(states, out / "attention.parquet", learned)
+    attention.write(dump, weights, model, inputs.fits)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
 """Sentences -> token ids of one model."""
 
-import polars as pl
+from pipeline.base import cli, settings
+from pipeline.base.cli import In, Name, Out
+from pipeline.catalog import entries
+from pipeline.formats import pairs, tokens
+from pipeline.text import tokenizers
+from pipeline.text.settings import Tokenize
 
-from pipeline import catalog, cli, params, tokenizers
-from pipeline.cli import In, Name, Out
 
-
-def main(model: Name, sentences: In, out: Out):
+def main(model: Name, sentences: In, out: Out) -> None:
     """Write the token ids of SENTENCES for MODEL of catalog.yaml to OUT (Parquet)."""
-    entry = catalog.entry("models", model)
-    settings = params.section("tokenize", tokenizers.Tokenize)
-    table = pl.read_parquet(sentences)
-    tokenizer = tokenizers.tokenizer_of(entry, model)
-    ids, truncated = tokenizers.tokenize(table["text"].to_list(), tokenizer, settings, entry.bos)
-    info = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
-    tokenizers.write(out, table["sentence_id"].to_numpy(), ids, tokenizers.pieces_of(ids, tokenizer), truncated, info)
+    entry, section = entries.entry("models", model), settings.section(Tokenize)
+    table = pairs.read_sentences(sentences)
+    tokens.write(out, tokenizers.tokenize(table, entry, model, section))
 
 
 if __name__ == "__main__":

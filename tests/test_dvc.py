@@ -1,186 +1,234 @@
-"""dvc.yaml against the code, and the pipeline run through DVC in a repository of its own."""
+"""The pipeline run through DVC, in a repository of its own."""
 
-import ast
 import json
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
-DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-STAGES = {name: stage.get("do", stage) for name, stage in DVC.items()}
-DEMO = {
-    name: {key: value for key, value in stage.items() if key != "wdir"}
-    for name, stage in yaml.safe_load((ROOT / "data/demo/dvc.yaml").read_text())["stages"].items()
-}
-EVERY = STAGES | DEMO
-
-
-def imports(file):
-    """Files of this project that a file imports, directly or not, also inside functions."""
-    found, todo = set(), [file]
-    while todo:
-        for node in ast.walk(ast.parse((ROOT / todo.pop()).read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                path = name.replace(".", "/") + ".py"
-                if name.startswith("pipeline") and (ROOT / path).exists() and path not in found:
-                    found.add(path)
-                    todo.append(path)
-    return found
-
-
-def test_the_map_imports_nothing_so_that_it_is_no_dependency():
-    body = ast.parse((ROOT / "pipeline/__init__.py").read_text()).body
-    assert [type(node) for node in body] == [ast.Expr]
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_deps_of_a_stage_are_exactly_its_script_and_imports(name):
-    listed = {dep for dep in EVERY[name]["deps"] if dep.endswith(".py")}
-    assert listed == imports(f"stages/{name}.py") | {f"stages/{name}.py"}
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_keys_of_a_stage_are_in_one_order_and_sorted(name):
-    stage = EVERY[name]
-    order = ["cmd", "deps", "params", "outs", "metrics"]
-    assert list(stage) == [key for key in order if key in stage]
-    assert stage["deps"] == sorted(stage["deps"])
-    assert re.match(rf"python -m stages\.{name} ", stage["cmd"])
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_every_path_in_the_command_is_a_dep_or_an_out(name):
-    """What a stage reads and DVC does not know of would go stale in silence."""
-    stage = EVERY[name]
-    known = [*stage["deps"], *stage["outs"], *stage.get("metrics", [])]
-    paths = re.findall(r"--\S+ ((?:data|results)/\S+)", stage["cmd"])
-    assert paths
-    assert [path for path in paths if path not in known] == []
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_params_of_a_stage_are_the_sections_it_reads(name):
-    source = (ROOT / f"stages/{name}.py").read_text()
-    read = set(re.findall(r'params\.section\(\s*"(\w+)"', source)) | set(
-        re.findall(r"params\.study\(\)\.(\w+)|study\.(\w+)", source) and [a or b for a, b in re.findall(r"params\.study\(\)\.(\w+)|study\.(\w+)", source)]
-    )
-    listed = {key for key in STAGES[name].get("params", []) if isinstance(key, str)}
-    assert listed == read
-
-
-def test_every_section_belongs_to_a_stage():
-    top = set(yaml.safe_load((ROOT / "params.yaml").read_text()))
-    assert top - {"dataset", "models", "baselines", "pooling"} <= set(STAGES)
-
-
-def test_outs_are_ignored_by_git():
-    outs = [out.replace("${item}", "x") for stage in STAGES.values() for out in [*stage["outs"], *stage.get("metrics", [])]]
-    ignored = subprocess.run(["git", "check-ignore", *outs], cwd=ROOT, capture_output=True, text=True).stdout.split()
-    assert set(outs) == set(ignored)
-
-
-@pytest.mark.parametrize("stage", ["score", "correlate", "report", "pool"])
-def test_cheap_stages_import_neither_torch_nor_transformers(stage):
-    program = f"import sys, stages.{stage}; print([m for m in ('torch', 'transformers', 'datasets', 'sklearn') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def run(folder, *command):
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(folder), "DRILLCORE_THREADS": "1"}
-    for variable in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
-        environment.pop(variable, None)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+from tests.helpers import ROOT, run
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A copy of the project as a git repository of its own, with a smaller model, run once."""
+    """A copy of the project as a git repository of its own, with a tiny model, run once."""
     folder = tmp_path_factory.mktemp("clone")
-    for file in subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
-        if file != "dvc.lock" and (ROOT / file).exists():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_bytes((ROOT / file).read_bytes())
+    listed = run(ROOT, "git", "ls-files", "-co", "--exclude-standard").stdout.splitlines()
+    for file in (name for name in listed if name != "dvc.lock" and (ROOT / name).exists()):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes((ROOT / file).read_bytes())
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params |= {"models": ["tiny"], "baselines": ["overlap"], "prepare": {"limit": 30}}
     params["dump"]["gate_tokens"] = 200
     params["correlate"]["resamples"] = 200
-    params["fit"] |= {"epochs": 2, "runs": 2}
-    params["sweep"] = {"poolings": ["mean", "sif", "attention", "diagonal"], "corrections": ["none"], "similarities": ["cosine"]}
+    params["fit"] |= {"epochs": 2, "runs": 2, "controls": True}
+    sweep = {"poolings": ["mean", "sif", "attention", "diagonal"], "corrections": ["none"], "similarities": ["cosine"]}
+    params["sweep"] = sweep | {"controls": True}
+    params["efficiency"] |= {"pairs": 2, "repeats": 3, "batch_sizes": []}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     catalog = yaml.safe_load((folder / "catalog.yaml").read_text())
     for name, seed in (("tiny", 0), ("other", 1)):
         config = {"model_type": "rwkv6", "vocab_size": 256, "hidden_size": 16, "num_hidden_layers": 2, "head_size": 8}
         catalog["models"][name] = {"random": seed, "config": config, "tokenizer": "bytes"}
     (folder / "catalog.yaml").write_text(yaml.safe_dump(catalog, sort_keys=False))
-    for command in (["git", "init", "-q"], ["git", "add", "-A"], ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "study"]):
-        run(folder, *command)
-    run(folder, "git", "config", "user.name", "t")
-    run(folder, "git", "config", "user.email", "t@t")
+    run(folder, "git", "init", "-q")
+    for key, value in (("user.name", "t"), ("user.email", "t@t")):
+        run(folder, "git", "config", key, value)
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "study")
     run(folder, "dvc", "repro")
+    run(folder, "git", "add", "dvc.lock")
+    run(folder, "git", "commit", "-qm", "results")
     return folder
 
 
+def dvc(folder, *command, check=True):
+    done = run(folder, "dvc", *command, check=check)
+    return done.stdout + done.stderr
+
+
 def ran(log):
-    return re.findall(r"Running stage '([^']+)'", log)
+    """The stages that a log says were run, but for the check of settings and code."""
+    return [name for name in re.findall(r"Running stage '([^']+)'", log) if name != "check"]
 
 
 def test_the_pipeline_runs_and_reports(repository):
     metrics = json.loads((repository / "results/metrics.json").read_text())
-    assert set(metrics["splits"]) == {"train", "validation", "test"}
-    assert set(metrics["splits"]["test"]) == {"tiny", "overlap-dice", "overlap-jaccard", "overlap-char4", "overlap-tfidf"}
+    assert (metrics["dataset"], metrics["split"], metrics["layer_selected_on"]) == ("sample", "test", "train")
+    overlaps = {"overlap-dice", "overlap-jaccard", "overlap-char4", "overlap-tfidf"}
+    assert set(metrics["rho"]) == {"tiny", *overlaps}
     assert "tiny" in (repository / "results/report.md").read_text()
-    assert (repository / "results/layers.png").read_bytes().startswith(b"\x89PNG")
+    assert "tiny" in (repository / "results/poolings.md").read_text()
     assert len(pl.read_csv(repository / "results/correlations.csv")) == 3 * (3 + 4)
-    assert run(repository, "git", "status", "--porcelain", "--", ".", ":!dvc.lock") == ""
+    assert run(repository, "git", "status", "--porcelain").stdout == ""
 
 
-def test_another_pooling_reruns_pool_to_report_only_and_going_back_runs_nothing(repository):
-    assert ran(run(repository, "dvc", "exp", "run", "-S", "pooling=last")) == ["pool@tiny", "score", "correlate", "report"]
+def test_nothing_changed_runs_nothing_and_warns_of_nothing(repository):
+    log = dvc(repository, "repro")
+    assert "Running stage" not in log
+    assert "WARNING" not in log
+    assert "up to date" in dvc(repository, "status")
+    assert run(repository, "git", "status", "--porcelain").stdout == ""
+
+
+def test_the_cost_is_measured_when_it_is_asked_for_and_is_no_concern_of_the_study(repository):
+    assert not (repository / "results/cost.md").exists()
+    assert "Running stage 'efficiency'" in dvc(repository, "--cd", "cost", "repro")
+    assert "tiny, layer" in (repository / "results/cost.md").read_text()
+    assert (repository / "results/cost.png").stat().st_size > 0
+    for words in ([], ["--cd", "cost"]):
+        assert "up to date" in dvc(repository, *words, "status")
+        assert "Running stage" not in dvc(repository, *words, "repro")
+    assert run(repository, "git", "status", "--porcelain").stdout == "?? cost/dvc.lock\n"
+    (repository / "cost/dvc.lock").unlink()
+
+
+def test_what_a_killed_stage_leaves_beside_results_makes_nothing_run_again(repository):
+    """Where DVC restores the result from its cache, the stage does not run, and its half file stays."""
+    names = [
+        "data/pairs/info.json",
+        "data/tokens/tiny.parquet",
+        "data/pooled/tiny/vectors.parquet",
+        "results/report.md",
+    ]
+    halves = [repository / f"{name}.part" for name in names]
+    for half in halves:
+        half.write_text("half")
+    assert "Running stage" not in dvc(repository, "repro")
+    assert "up to date" in dvc(repository, "status")
+    for half in halves:
+        half.unlink()
+
+
+def test_a_flipped_byte_of_a_shard_is_mended_and_nothing_else_runs(repository):
+    """Workspace, scratch store and DVC's cache hold one file; its time stays, so DVC does not see the flip."""
+    [shard] = (repository / "data/states/tiny").glob("*.arrow")
+    intact, status = shard.read_bytes(), shard.stat()
+    assert status.st_nlink >= 3
+    damaged = bytearray(intact)
+    damaged[len(intact) // 2] ^= 1
+    shard.chmod(0o644)
+    shard.write_bytes(damaged)
+    os.utime(shard, ns=(status.st_atime_ns, status.st_mtime_ns))
+    log = dvc(repository, "repro", "-f", "-s", "dump@tiny")
+    assert "is not what was written (another sha256): it is made again" in log
+    [again] = (repository / "data/states/tiny").glob("*.arrow")
+    assert again.read_bytes() == intact
+    assert ran(dvc(repository, "repro")) == []
+
+
+def test_another_pooling_reruns_pool_to_report_and_going_back_runs_nothing(repository):
+    assert ran(dvc(repository, "exp", "run", "-S", "pooling=last")) == ["pool@tiny", "score", "correlate", "report"]
     changed = pl.read_parquet(repository / "data/scores.parquet")
     assert set(changed["pooling"].drop_nulls()) == {"last"}
-    back = run(repository, "dvc", "exp", "run", "-S", "pooling=mean")
+    back = dvc(repository, "exp", "run", "-S", "pooling=mean")
     assert ran(back) == []
     assert back.count("is cached - skipping run") == 4
     assert set(pl.read_parquet(repository / "data/scores.parquet")["pooling"].drop_nulls()) == {"mean"}
 
 
-def test_another_model_runs_only_its_own_cells(repository):
-    log = run(repository, "dvc", "exp", "run", "-S", "models=[tiny,other]")
-    models = ["tokenize@other", "dump@other", "fit@other", "pool@other", "sweep@other"]
-    assert sorted(ran(log)) == sorted([*models, "score", "correlate", "compare", "report"])
-    assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap"}
-    run(repository, "dvc", "exp", "run", "-S", "models=[tiny]")
+def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_away_runs_nothing(repository):
+    page = (repository / "results/report.md").read_bytes()
+    log = dvc(repository, "exp", "run", "-S", "models=[tiny,other]", "-S", "baselines=[overlap,random]")
+    own = ["tokenize@other", "dump@other", "fit@other", "pool@other", "sweep@other", "baseline@random"]
+    assert sorted(ran(log)) == sorted([*own, "score", "correlate", "compare", "report", "poolings"])
+    assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap", "random"}
+    back = dvc(repository, "exp", "run", "-S", "models=[tiny]", "-S", "baselines=[overlap]")
+    assert ran(back) == []
+    assert not (repository / "data/baselines/random").exists()
+    assert "data/pooled/other was put away" in back
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "overlap"}
+    assert (repository / "results/report.md").read_bytes() == page
 
 
-def test_a_bad_value_ends_with_one_clear_line_and_keeps_the_results(repository):
+@pytest.mark.slow
+def test_several_data_sets_are_run_one_by_one_and_going_back_to_each_runs_nothing(repository):
+    params = (repository / "params.yaml").read_bytes()
+    command = ["python", "-m", "stages.datasets", "shorter", "broken", "sample"]
+    texts = {name: (repository / name).read_text() for name in ("catalog.yaml", "data/sample/pairs.tsv")}
+    catalog = yaml.safe_load(texts["catalog.yaml"])
+    header, *lines = texts["data/sample/pairs.tsv"].splitlines()
+    (repository / "shorter.tsv").write_text("\n".join([header, *lines[::3]]) + "\n")
+    (repository / "broken.tsv").write_text("nothing of use\n")
+    catalog["datasets"] |= {name: {"path": f"{name}.tsv"} for name in ("shorter", "broken")}
+    (repository / "catalog.yaml").write_text(yaml.safe_dump(catalog, sort_keys=False))
+    first = run(repository, *command, check=False)
+    assert first.returncode == 1
+    assert "data set broken failed: the lines above say why" in first.stderr
+    assert first.stderr.endswith("error: broken failed: nothing of it is in the table\n")
+    assert "dump@tiny" in ran(first.stdout + first.stderr)
+    table = pl.read_csv(repository / "results/datasets.csv")
+    assert table["dataset"].unique(maintain_order=True).to_list() == ["shorter", "sample"]
+    own = pl.read_csv(repository / "results/correlations.csv")
+    assert table.filter(dataset="sample").drop("dataset", "reported").equals(own)
+    page = (repository / "results/datasets.md").read_text()
+    assert "because the run failed: broken" in page
+    assert (repository / "results/datasets.png").exists()
+    assert (repository / "params.yaml").read_bytes() == params
+    assert "up to date" in dvc(repository, "status")
+
+    again = run(repository, *command[:3], "shorter")
+    assert ran(again.stdout + again.stderr) == []
+    assert again.stderr.count("params.yaml: dataset is sample again, and `dvc repro` brings its results back") == 1
+    assert ran(dvc(repository, "repro")) == []
+    wrong = run(repository, *command[:3], "shorter", "samle", check=False)
+    assert re.match("error: .*did you mean sample", wrong.stderr)
+    joined = run(repository, *command[:3], "--no-run", "shorter", check=False)
+    assert joined.returncode == 0, joined.stderr
+    run(repository, "git", "checkout", "-q", "catalog.yaml")
+    assert ran(dvc(repository, "repro")) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        # one that DVC reads too, one of a list that it runs stages for; tests/check has all others
+        ("dataset=samle", r"no dataset 'samle' in catalog.yaml: did you mean sample\?"),
+        ("models=[tinny]", r"no model 'tinny' in catalog.yaml: did you mean tiny\?"),
+        ("pooling=atention", r"pooling is 'atention': did you mean attention\?"),
+    ],
+)
+def test_a_wrong_name_is_found_before_anything_runs(repository, setting, complaint):
     before = (repository / "results/metrics.json").read_bytes()
-    with pytest.raises(AssertionError) as failed:
-        run(repository, "dvc", "exp", "run", "-S", "pooling=lats")
-    assert "error: pooling is 'lats', expected one of mean, last" in str(failed.value)
-    assert "Traceback" not in str(failed.value)
+    log = dvc(repository, "exp", "run", "-S", setting, check=False)
+    assert re.search(rf"^error: .*{complaint}", log, re.MULTILINE), log
+    assert "Traceback" not in log
+    assert ran(log) == []
     run(repository, "git", "checkout", "-q", "params.yaml")
-    run(repository, "dvc", "repro")
     assert (repository / "results/metrics.json").read_bytes() == before
 
 
-def test_the_plot_of_layers_is_made_from_the_table(repository):
-    run(repository, "dvc", "plots", "show", "-o", "plots")
+def test_a_key_that_is_not_there_is_named_by_dvc_and_by_the_check(repository):
+    """`exp run -S` overrides what is there, so DVC refuses a new key itself; in the file, the check names it."""
+    log = dvc(repository, "exp", "run", "-S", "fit.epoch=3", check=False)
+    assert "Could not override 'fit.epoch'" in log
+    assert ran(log) == []
+    text = (repository / "params.yaml").read_text()
+    (repository / "params.yaml").write_text(text.replace("  epochs: 2", "  epoch: 2"))
+    log = dvc(repository, "repro", check=False)
+    assert "unknown epoch (did you mean epochs?" in log
+    assert ran(log) == []
+    run(repository, "git", "checkout", "-q", "params.yaml")
+
+
+def test_comments_of_the_settings_survive_an_experiment(repository):
+    (repository / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    comments = [line.strip() for line in (ROOT / "params.yaml").read_text().splitlines() if "#" in line]
+    assert len(comments) >= 20
+    program = "from dvc.utils.hydra import apply_overrides as f; f('params.yaml', ['report.false_positives=2'])"
+    run(repository, "python", "-c", program)  # what `exp run -S` does to the file
+    written = (repository / "params.yaml").read_text()
+    assert [line.strip() for line in written.splitlines() if "#" in line] == comments
+    run(repository, "git", "checkout", "-q", "params.yaml")
+
+
+def test_plots_are_the_pictures_and_a_curve_that_is_made_from_the_table(repository):
+    dvc(repository, "plots", "show", "-o", "plots")
     page = (repository / "plots/index.html").read_text()
     assert '"layer"' in page
     assert "tiny" in page
+    for name in ("layers.png", "poolings.png"):
+        [picture] = re.findall(rf'<img src="(static/\S+_{name})">', page)
+        assert (repository / "plots" / picture).read_bytes() == (repository / "results" / name).read_bytes()

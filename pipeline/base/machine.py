@@ -1,0 +1,82 @@
+"""What belongs to the machine and not to the study: the device, the threads and how they wait."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.base.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def device_named(name: str) -> "torch.device":
+    """A torch device by name; for "" the GPU where there is one, else the CPU. InputError when it cannot be used."""
+    import torch
+
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).split("\n")[0].rstrip(".")
+        raise InputError(
+            f"device {name!r} cannot be used here ({why}): set DRILLCORE_DEVICE to cpu, or to a GPU that torch sees"
+        ) from error
+    return torch.device(name)
+
+
+def chosen_device() -> "torch.device":
+    """The device that the user's environment names, for what has no option for it."""
+    return device_named(os.environ.get("DRILLCORE_DEVICE", ""))
+
+
+def use_threads(count: int) -> None:
+    """Let torch use so many CPU threads; 0 leaves its choice."""
+    import torch
+
+    torch.set_num_threads(count or torch.get_num_threads())
+
+
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Cores' worth of time that a container may use, None where nothing limits it (control groups, version 2 or 1)."""
+    try:
+        if (limit := root / "cpu.max").exists():
+            quota, period = limit.read_text().split()
+        else:
+            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return None if quota.strip() in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def configure_threads() -> None:
+    """Set how OpenMP's threads wait, and how many there are. It must come before torch is imported; what the user has
+    set in the environment stays.
+
+    Threads that spin while they wait for work collapse on a busy machine, where they hold a core that another program
+    needs. Threads that sleep cost a few per cent on an idle one (benchmarks/threads.py, docs/performance.md).
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if "OMP_NUM_THREADS" not in os.environ and (quota := cgroup_quota()) is not None:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, min(os.cpu_count() or 1, int(quota))))
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Without transformers' warnings and bars while a model is loaded: what matters of them is checked, and an error of
+    ours.
+    """
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

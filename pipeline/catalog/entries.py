@@ -1,0 +1,249 @@
+"""catalog.yaml: what a name stands for. Only an entry with `hub` or `url` uses a network."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import InputError, did_you_mean, one_of
+from pipeline.base.settings import Text, at_least, build, read_yaml
+
+BASELINE_KINDS = {
+    "overlap": (),
+    "random": ("dim", "seed"),
+    "vectors": ("path", "url", "member", "revision"),
+    "encoder": ("hub", "path", "revision", "pooling", "prompt"),
+}
+"""kind of a baseline -> the fields that it takes"""
+ENCODER_POOLINGS = ("mean", "cls", "lasttoken", "max", "pooler")
+OVERLAP_MEASURES = ("dice", "jaccard", "char4", "tfidf")
+TOKENIZER_KINDS = ("world", "hf", "gpt2", "bytes", "utf-16-le")
+TOKENIZERS_FROM_FILES = ("hf", "gpt2")
+COLUMNS = ("sentence1", "sentence2", "label", "split", "idx")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sentence pairs: a repository of the Hugging Face hub, or local files."""
+
+    hub: str | None = None
+    """repository id on the hub, or a local folder in the same layout; read through `datasets`"""
+    config: Text | None = None
+    """configuration of the repository"""
+    revision: Text | None = None
+    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
+    """
+    path: str | list | dict | None = None
+    """a CSV, TSV, JSONL, JSON or Parquet file, a list of files, or {split: file or files}; .gz may follow the ending"""
+    columns: dict = field(default_factory=dict)
+    """our column (sentence1, sentence2, label, split, idx) -> the source's name, or its number (from 0) without a
+    header; same names where left out
+    """
+    header: bool = True
+    """whether the first line of a CSV or TSV file names its columns"""
+    separator: str | None = None
+    """between the cells of a line, such as ";"; a comma in .csv and a tab in .tsv where left out"""
+    quoting: bool | None = None
+    """whether quotes enclose cells rather than being text; where left out they do in .csv, and are text in .tsv"""
+    encoding: str | None = None
+    """of a text file, such as cp1252; UTF-8 where left out, or UTF-16 if it begins with that mark"""
+    no_label: int | float | None = None
+    """the label that means "no gold label", such as -1: these pairs are left out"""
+    splits: dict | None = None
+    """our split -> the source's split; all of the source's where left out"""
+    subsets: dict = field(default_factory=dict)
+    """name -> "split[:n]": the first n pairs of a split, reported beside the splits"""
+
+    def __post_init__(self) -> None:
+        as_text(self, "config", "revision")
+        if unknown := [name for name in self.columns if name not in COLUMNS]:
+            raise InputError(f"columns has unknown {unknown[0]!r}: {did_you_mean(unknown[0], COLUMNS)}")
+        for mapping, name in ((self.columns, "columns"), (self.splits or {}, "splits")):
+            wrong = [value for value in mapping.values() if isinstance(value, bool) or not isinstance(value, str | int)]
+            if wrong:
+                raise InputError(f"{name} has {wrong[0]!r}, expected a name or a number of the source")
+            theirs = [str(value) for value in mapping.values()]
+            if twice := sorted({value for value in theirs if theirs.count(value) > 1}):
+                raise InputError(f"{name} has {twice[0]} of the source twice: one of ours would be lost")
+        files_of(self)
+
+
+def files_of(entry: Dataset) -> list[tuple[str | None, str]]:
+    """The local files of a dataset, each with its split; None where the entry names no split.
+
+    Raises InputError where `path` holds anything but names of files.
+    """
+    if entry.path is None:
+        return []
+    of_splits: dict[Any, Any] = entry.path if isinstance(entry.path, dict) else {None: entry.path}
+    if not of_splits:
+        raise InputError("`path` is an empty mapping: give a file, or a file for each split")
+    files = []
+    for split, paths in of_splits.items():
+        where = "path" if split is None else f"path of split {split}"
+        listed = paths if isinstance(paths, list) else [paths]
+        if not listed:
+            raise InputError(f"{where} is an empty list: give a file")
+        for path in listed:
+            if not isinstance(path, str) or not path.strip():
+                raise InputError(f"{where} is {path!r}, expected the name of a file, in quotes if it looks otherwise")
+            files.append((None if split is None else str(split), path))
+    return files
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model and its tokenizer: from the hub, from local files, or random from a seed."""
+
+    hub: str | None = None
+    """repository id on the hub"""
+    revision: Text | None = None
+    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
+    """
+    path: str | None = None
+    """a folder in the hub's layout, or a BlinkDL RWKV-6 checkpoint (file or folder)"""
+    random: int | None = None
+    """seed of random weights, an untrained control; `config` then holds model_type and sizes"""
+    config: dict = field(default_factory=dict)
+    """fields of the model's config to set or override"""
+    tokenizer: str | dict = "hf"
+    """hf (the model's own), world, gpt2, bytes or utf-16-le, or {kind: one of them, hub or path: ..., revision: ...}"""
+    bos: int | None = None
+    """token id put before every sentence; left out for none. It changes RWKV's states by 9-50 %."""
+    special_tokens: bool = False
+    """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
+
+    def __post_init__(self) -> None:
+        as_text(self, "revision")
+        tokenizer_source(self)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether nobody trained it: what the architecture and the tokenizer give alone."""
+        return self.random is not None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Something cheap to beat."""
+
+    kind: str
+    """overlap (of words), random (word vectors), vectors (word vectors of a file) or encoder (of sentences, through
+    sentence-transformers: extra `encoders`)
+    """
+    hub: str | None = None
+    """repository of an encoder on the hub"""
+    path: str | None = None
+    """word vectors as text (.txt, .vec or .gz): of GloVe, word2vec or fastText; or the folder of an encoder"""
+    url: str | None = None
+    """the same to download, or a .zip that holds it"""
+    member: str | None = None
+    """name of the file inside the zip"""
+    revision: Text | None = None
+    """commit of the repository; for local files any text: change it when a file changed in place"""
+    pooling: str | None = None
+    """of an encoder without modules.json: mean, cls, lasttoken, max, or pooler (the network's own pooled output)"""
+    prompt: str | None = None
+    """text before every sentence of an encoder, or the name of one of its own prompts"""
+    dim: int = 300
+    """dimensions of random vectors"""
+    seed: int = 0
+    """seed of random vectors"""
+
+    def __post_init__(self) -> None:
+        as_text(self, "revision")
+        at_least("baseline", self, dim=1, seed=0)
+        if self.kind not in BASELINE_KINDS:
+            raise InputError(f"kind is {self.kind!r}: {did_you_mean(self.kind, BASELINE_KINDS)}")
+        given = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        if foreign := [name for name in given if name not in ("kind", *BASELINE_KINDS[self.kind])]:
+            takes = ", ".join(BASELINE_KINDS[self.kind]) or "nothing else"
+            raise InputError(f"kind {self.kind} has no {foreign[0]}: it takes {takes}")
+        if self.pooling is not None:
+            one_of(self.pooling, ENCODER_POOLINGS, "pooling")
+
+
+ENTRIES: dict[str, type] = {"datasets": Dataset, "models": Model, "baselines": Baseline}
+
+
+def as_text(entry: object, *names: str) -> None:
+    """Turn fields that YAML may read as numbers or dates into text."""
+    for name in names:
+        if (value := getattr(entry, name)) is not None:
+            object.__setattr__(entry, name, str(value))  # the dataclasses are frozen
+
+
+def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:
+    """One entry of the catalogue as a `Dataset`, `Model` or `Baseline`, by its kind (a key of ENTRIES) and name.
+
+    Raises InputError that names the near misses, or the keys that do not belong.
+    """
+    names = read_yaml(path).get(kind) or {}
+    if not isinstance(names, dict):
+        raise InputError(f"{kind} of {path} holds {type(names).__name__}, expected a mapping of names to entries")
+    if name not in names:
+        raise InputError(f"no {kind[:-1]} {name!r} in {path}: {did_you_mean(name, names)}")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", str(name)):
+        raise InputError(
+            f"{kind[:-1]} name {str(name)[:120]!r} in {path}: use letters, digits, - and _ only, 100 at most, since it "
+            "becomes a file name and a DVC key"
+        )
+    where = f"{kind}.{name} of {path}"
+    try:
+        return build(ENTRIES[kind], names[name] or {}, where)
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if where in message else f"{where}: {message}") from error
+
+
+def one_source(what: str, sources: Mapping[str, object]) -> str:
+    """The single key of `sources` that is set; InputError when none or several are."""
+    filled = [key for key, value in sources.items() if value is not None]
+    if len(filled) != 1:
+        raise InputError(f"{what} has {' and '.join(filled) or 'no source'}: give exactly one of {', '.join(sources)}")
+    return filled[0]
+
+
+def source_of(entry: Dataset | Model | Baseline, what: str) -> str | None:
+    """Which field says where the data of an entry comes from; None for a baseline that needs no file."""
+    if isinstance(entry, Dataset):
+        return one_source(what, {"hub": entry.hub, "path": entry.path})
+    if isinstance(entry, Model):
+        return one_source(what, {"hub": entry.hub, "path": entry.path, "random": entry.random})
+    if entry.kind == "encoder":
+        return one_source(what, {"hub": entry.hub, "path": entry.path})
+    return one_source(what, {"path": entry.path, "url": entry.url}) if entry.kind == "vectors" else None
+
+
+@dataclass(frozen=True)
+class TokenizerSource:
+    """Which tokenizer a model's entry names, and where its files lie."""
+
+    kind: str
+    """one of TOKENIZER_KINDS"""
+    hub: str | None = None
+    path: str | None = None
+    revision: str | None = None
+
+
+def tokenizer_source(entry: Model) -> TokenizerSource:
+    """The tokenizer that an entry names, or the model's own. InputError for an unknown kind or key."""
+    spec = {"kind": entry.tokenizer} if isinstance(entry.tokenizer, str) else dict(entry.tokenizer)
+    kind = spec.pop("kind", None)
+    if kind not in TOKENIZER_KINDS:
+        raise InputError(f"tokenizer is {kind!r}: {did_you_mean(kind, TOKENIZER_KINDS)}. Mend `tokenizer`")
+    if unknown := sorted(map(str, spec.keys() - {"hub", "path", "revision"})):
+        raise InputError(f"tokenizer has unknown {', '.join(unknown)}: it takes kind and hub (with revision) or path")
+    if not spec and kind in TOKENIZERS_FROM_FILES:
+        spec = {"hub": entry.hub, "path": entry.path, "revision": entry.revision}
+    revision = spec.get("revision")
+    return TokenizerSource(kind, spec.get("hub"), spec.get("path"), None if revision is None else str(revision))
+
+
+def local_paths(entry: Dataset | Model | Baseline) -> Iterable[str]:
+    """The local files or folders that an entry names, which must be there before anything runs."""
+    if isinstance(entry, Dataset):
+        return [path for _, path in files_of(entry)]
+    paths = [entry.path, tokenizer_source(entry).path if isinstance(entry, Model) else None]
+    return [path for path in paths if path is not None]

@@ -1,0 +1,65 @@
+"""What the scratch store holds, and clearing it: the stage `clean`."""
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.dump.scratch import STORE, locked
+
+
+@dataclass(frozen=True)
+class StoredDump:
+    """A key in the store."""
+
+    key: str
+    shards: int
+    """finished ones"""
+    bytes: int
+    """of all shards, finished or not"""
+    shared: int
+    """bytes that another name still holds, which clearing would not free"""
+    used: datetime
+    """when a shard was last added"""
+
+    def __str__(self) -> str:
+        when = self.used.isoformat(" ", "minutes")
+        size = f"{self.bytes / 1e6:10.1f} MB, {self.shared / 1e6:.1f} of them linked elsewhere"
+        return f"{self.key}  {self.shards:4d} shards  {size}  {when}"
+
+
+def contents(store: Path = STORE) -> list[StoredDump]:
+    """Every key in the store, oldest first."""
+    dumps = []
+    for folder in store.glob("*/"):
+        with contextlib.suppress(FileNotFoundError):  # cleared meanwhile
+            dumps.append(_stored(folder))
+    return sorted(dumps, key=lambda dump: dump.used)
+
+
+def _stored(folder: Path) -> StoredDump:
+    names, files = [file for file in folder.iterdir() if file.suffix in (".arrow", ".part")], []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # a dump has given the shard its name meanwhile
+            files.append(name.stat())
+    return StoredDump(
+        key=folder.name,
+        shards=sum(name.suffix == ".arrow" for name in names),
+        bytes=sum(file.st_size for file in files),
+        shared=sum(file.st_size for file in files if file.st_nlink > 1),
+        used=datetime.fromtimestamp(folder.stat().st_mtime),
+    )
+
+
+def summary(dumps: Sequence[StoredDump]) -> str:
+    """What all of them take of the disk, in words."""
+    total, shared = sum(dump.bytes for dump in dumps), sum(dump.shared for dump in dumps)
+    return f"{total / 1e6:.1f} MB; without them the disk has {(total - shared) / 1e6:.1f} MB more"
+
+
+def clear(key: str, store: Path = STORE) -> None:
+    """Remove the folder of a key. Raises InputError while a dump holds it."""
+    with locked(store / key) as folder:
+        shutil.rmtree(folder)

@@ -1,0 +1,91 @@
+"""What a dump keeps of a sentence: `dump.keep` names an entry of KEEPS."""
+
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from pipeline.formats import states, statistics
+
+
+class Keep(Protocol):
+    """A kind of dump: what its rows are, and what its columns hold."""
+
+    unit: str
+    """what a row is, in the plural"""
+
+    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
+        """Two columns of the index, then those of each layer."""
+        ...
+
+    def rows(self, lengths: np.ndarray) -> np.ndarray:
+        """Rows that sentences of these lengths take, (S,) -> (S,)."""
+        ...
+
+    def columns(self, layer: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+        """One layer of B sentences, (B, T, D) -> its columns, each of as many rows as the sentences take."""
+        ...
+
+    def index(self, sentence_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The two columns of the index of sentences (S,)."""
+        ...
+
+
+class Tokens:
+    """dump.keep: tokens. A row is a token (contract C3)."""
+
+    unit = "tokens"
+
+    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
+        """sentence_id, position, and the state at each layer."""
+        return states.schema(layers, dim, store)
+
+    def rows(self, lengths: np.ndarray) -> np.ndarray:
+        """One for each token."""
+        return lengths
+
+    def columns(self, layer: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+        """The states, (B T, D); they are rounded when they are copied to the host."""
+        return [layer.reshape(-1, layer.shape[-1])]
+
+    def index(self, sentence_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sentence_id and position of each token."""
+        positions = [np.arange(length, dtype=np.int32) for length in lengths]
+        return np.repeat(sentence_ids, lengths), np.concatenate(positions)
+
+
+class Pooled:
+    """dump.keep: pooled. A row is a sentence (`pipeline.formats.statistics`)."""
+
+    unit = "sentences"
+
+    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
+        """sentence_id, tokens, and the statistics of each layer."""
+        return statistics.schema(layers, dim, store)
+
+    def rows(self, lengths: np.ndarray) -> np.ndarray:
+        """One for each sentence."""
+        return np.ones_like(lengths)
+
+    def columns(self, layer: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+        """The statistics, (B, D) or (B,), of states rounded to the stored type."""
+        return statistics.of(layer, dtype)
+
+    def index(self, sentence_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sentence_id and number of tokens of each sentence."""
+        return sentence_ids, lengths.astype(np.int32)
+
+
+KEEPS: dict[str, Keep] = {"tokens": Tokens(), "pooled": Pooled()}
+
+
+def bytes_of_row(schema: pa.Schema) -> int:
+    """Bytes of one row of a shard."""
+    return sum(_bytes_of(field.type) for field in schema)
+
+
+def _bytes_of(kind: pa.DataType) -> int:
+    if pa.types.is_fixed_size_list(kind):
+        return kind.value_type.bit_width // 8 * kind.list_size
+    return kind.bit_width // 8

@@ -1,0 +1,50 @@
+"""Contract C6: a key that changes with everything that changes the bytes of a dump, and with nothing else."""
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.base.code import ROOT, fingerprints
+from pipeline.dump.settings import Dump
+from pipeline.formats.tokens import Tokens
+from pipeline.models.layers import layer_numbers
+
+CODE = ("pipeline.dump.run", "pipeline.models.load")
+"""they, and all that they import, decide the bytes; gate, checks, key and what fetches and lists files do not"""
+PACKAGES = ("torch", "transformers", "pyarrow")
+"""libraries whose versions decide the bytes"""
+
+
+def key_of(
+    weights: dict[str, Any], tokens: Tokens, settings: Dump, depth: int, kernel: str | None = None, root: Path = ROOT
+) -> tuple[str, dict[str, Any]]:
+    """The key of a dump, and its parts, for the manifest.
+
+    weights: `weights.fingerprint`; depth: blocks of the model; kernel: the fused kernel, where one is used; root: the
+    folder of our code. Device and threads are not in it.
+    """
+    kept_settings = asdict(settings) | {"layers": layer_numbers(settings.layers, depth)}
+    del kept_settings["gate_tokens"]
+    parts = {
+        "weights": weights,
+        "tokens": tokens.fingerprint,
+        "ids": digest_of_ids(tokens),
+        "code": fingerprints(*CODE, root=root),
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "kernel": kernel,
+        **kept_settings,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24], parts
+
+
+def digest_of_ids(tokens: Tokens) -> str:
+    """sha256 of the token ids, of where each sentence begins, and of the sentences' order."""
+    digest = hashlib.sha256(np.asarray(tokens.sentence_ids, dtype=np.int64).tobytes())
+    for ids in tokens.ids:
+        digest.update(np.int32(len(ids)).tobytes() + ids.astype(np.int32).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""What a dump will write, known before anything runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from transformers import PreTrainedModel
+
+from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
+from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
+from pipeline.models.layers import depth_of, layer_numbers
+
+if TYPE_CHECKING:  # what settings say is in the key by value, so their code is not among that which decides the bytes
+    from pipeline.dump.settings import Dump
+
+
+@dataclass(frozen=True)
+class Work:
+    """The shards of a plan, and all that is needed to fill them but the model: S sentences."""
+
+    settings: "Dump"
+    ids: Sequence[np.ndarray]
+    """token ids, S arrays (T,)"""
+    sentence_ids: np.ndarray
+    """(S,)"""
+    lengths: np.ndarray
+    """tokens of each sentence, (S,)"""
+    rows: np.ndarray
+    """rows of each sentence, (S,)"""
+    layers: list[int]
+    """numbers of the layers that are kept"""
+    dim: int
+    """hidden size"""
+    keep: Keep
+    schema: pa.Schema
+    shards: list[ShardPlan]
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all rows."""
+        return int(self.rows.sum()) * bytes_of_row(self.schema)
+
+    @property
+    def largest_record(self) -> int:
+        """Rows of the largest record batch."""
+        return max(rows_of(record, self.rows) for shard in self.shards for record in shard)
+
+    def tokens_of(self, shard: ShardPlan) -> int:
+        """Tokens of the sentences of a shard."""
+        return int(self.lengths[sentences_of(shard)].sum())
+
+    def index(self, record: RecordPlan) -> tuple[np.ndarray, np.ndarray]:
+        """The first two columns of a record batch."""
+        sentences = np.concatenate(record)
+        return self.keep.index(self.sentence_ids[sentences], self.lengths[sentences])
+
+
+def work_of(model: PreTrainedModel, ids: Sequence[np.ndarray], sentence_ids: np.ndarray, settings: "Dump") -> Work:
+    """The work of a dump. It depends on the model's sizes, the lengths of the sentences and the settings alone."""
+    layers, keep = layer_numbers(settings.layers, depth_of(model)), KEEPS[settings.keep]
+    dim = model.config.get_text_config().hidden_size
+    schema = keep.schema(layers, dim, settings.store)
+    lengths = np.array([len(array) for array in ids])
+    rows = keep.rows(lengths)
+    shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
+    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows)
+    return Work(settings, ids, sentence_ids, lengths, rows, layers, dim, keep, schema, plan)

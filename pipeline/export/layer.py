@@ -1,0 +1,84 @@
+"""One layer and pooling of a model of the catalogue as a `SentenceTransformer`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from pipeline.base import settings
+from pipeline.base.errors import InputError, needs_extra
+from pipeline.base.machine import device_named
+from pipeline.catalog import entries
+from pipeline.dump.settings import Dump
+from pipeline.models import load, weights
+from pipeline.models.layers import depth_of, hidden_layers, layer_numbers
+from pipeline.pool.names import Pooling
+from pipeline.text.settings import Tokenize
+from pipeline.text.tokenizers import encode, tokenizer_of
+
+with needs_extra("encoders"):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import InputModule
+
+IdsOf = Callable[[list[str]], list[np.ndarray]]
+"""S texts -> the token ids of each, (T,) int32"""
+
+
+class PooledLayer(InputModule):
+    """Texts -> the vectors that the stages tokenize, dump and pool make of them."""
+
+    def __init__(
+        self, network: PreTrainedModel, ids_of: IdsOf, layer: int, pooling: Pooling, store: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.network, self.ids_of, self.layer, self.pooling, self.store = network, ids_of, layer, pooling, store
+
+    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
+        """S texts, each after the prompt -> their token ids (S, T), padded, and the number of each (S,)."""
+        ids = [torch.from_numpy(of_text).long() for of_text in self.ids_of([(prompt or "") + text for text in inputs])]
+        lengths = torch.tensor([len(of_text) for of_text in ids])
+        return {"input_ids": torch.nn.utils.rnn.pad_sequence(ids, batch_first=True), "lengths": lengths}
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Token ids -> vectors (S, D) float32; sentences of one length share a pass, so that no mask is needed."""
+        ids, lengths = features["input_ids"], features["lengths"]
+        pooled: dict[int, np.ndarray] = {}
+        for length in lengths.unique().tolist():
+            rows = torch.nonzero(lengths == length)[:, 0]
+            (states,) = hidden_layers(self.network, ids[rows, :length], [self.layer])
+            stored = states.to(self.store).float().cpu().numpy()  # rounded as the dump rounds them
+            pooled |= dict(zip(rows.tolist(), self.pooling.function(stored, *self.pooling.numbers)))
+        vectors = np.stack([pooled[row] for row in range(len(ids))])
+        return features | {"sentence_embedding": torch.from_numpy(vectors).to(ids.device)}
+
+    def get_embedding_dimension(self) -> int:
+        """Width of a vector."""
+        width = self.network.config.get_text_config().hidden_size
+        return self.pooling.function(np.zeros((1, width), np.float32), *self.pooling.numbers).shape[-1]
+
+    def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
+        """Nothing is saved: a folder that names a class of ours would ask its user to trust remote code."""
+        raise InputError("an exported layer is not saved: call sentence_transformer with its name where it is used")
+
+
+def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: str = "") -> SentenceTransformer:
+    """A model of catalog.yaml, a layer (C1; negative numbers count from the last) and a pooling -> an encoder.
+
+    Its vectors are those of `data/pooled/MODEL`, under params.yaml's sections `tokenize` and `dump`. InputError for a
+    pooling that takes more than the states of a sentence, such as what was learned.
+    """
+    named, dump = Pooling.parse(pooling), settings.section(Dump)
+    if named.kind != "tokens":
+        raise InputError(f"pooling {pooling} takes more than the states of a sentence: only fixed ones can be exported")
+    entry, limits = entries.entry("models", model), settings.section(Tokenize)
+    network = load.load(entry, weights.locate(entry, model), model, dump.dtype)
+    (number,) = layer_numbers([layer], depth_of(network))
+    tokenizer = tokenizer_of(entry, model)
+
+    def ids_of(texts: list[str]) -> list[np.ndarray]:
+        return encode(texts, tokenizer, limits, entry.bos)[0]
+
+    module = PooledLayer(network, ids_of, number, named, getattr(torch, dump.store))
+    return SentenceTransformer(modules=[module], device=str(device_named(device)))

@@ -1,0 +1,39 @@
+"""What a dump is: `data/manifests/MODEL.json`, written last, so that its existence means that all shards are there.
+
+It lies outside the folder of the shards, since a JSON among them breaks tools that read a folder.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.files import write_json
+from pipeline.formats.damage import foreign, read_json
+
+MANIFEST: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "model": (str, "its name in catalog.yaml"),
+    "key": (str, "sha256 of everything that determines the bytes (contract C6), shortened"),
+    "parts": (dict, "that everything: weights, token ids, settings, code, versions"),
+    "gate": ((dict, type(None)), "bits per byte, and whether the model reads the text; null where it was not measured"),
+    "truncated": (int, "sentences cut at tokenize.max_tokens"),
+    "layers": (list, "numbers of the layers that were kept"),
+    "dim": (int, "hidden size"),
+    "keep": (str, "tokens or pooled"),
+    "store": (str, "float16 or float32"),
+    "sentences": (int, "distinct sentences"),
+    "tokens": (int, "tokens of all sentences"),
+    "shards": (list, "of each shard: name, sentences, tokens, bytes, sha256"),
+}
+
+
+def write(path: str | Path, manifest: dict[str, Any]) -> None:
+    """The keys of MANIFEST as JSON."""
+    write_json(path, manifest)
+
+
+def read(path: str | Path, model: str) -> dict[str, Any]:
+    """The manifest of a model's dump."""
+    stage = f"dump@{model}"
+    values = read_json(path, {key: kind for key, (kind, _) in MANIFEST.items()}, stage)
+    if values["model"] != model:
+        raise foreign(path, f"is the manifest of {values['model']}", stage)
+    return values

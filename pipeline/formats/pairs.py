@@ -1,0 +1,81 @@
+"""Contract C2: `pairs.parquet`, `sentences.parquet` and `info.json`, written by the stage prepare.
+
+Sentences are distinct texts, and pairs point at them: nothing is encoded twice.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.base.files import write_json
+from pipeline.formats import parquet
+from pipeline.formats.damage import damaged, foreign, read_json
+from pipeline.formats.parquet import Column
+
+STAGE = "prepare"
+PAIRS = {
+    "pair_id": Column(pa.int64(), "0, 1, ... in the row order of the source, over all splits"),
+    "split": Column(pa.string(), "train, validation, test or what the source calls it"),
+    "idx": Column(pa.int64(), "the source's own row number"),
+    "sentence1_id": Column(pa.int64(), "a row of sentences.parquet"),
+    "sentence2_id": Column(pa.int64(), "a row of sentences.parquet"),
+    "label": Column(pa.float64(), "0 or 1, or a grade"),
+    "component": Column(pa.int64(), "connected component by shared sentences: the unit of resampling and of folds"),
+}
+SENTENCES = {
+    "sentence_id": Column(pa.int64(), "0, 1, ... in order of first appearance"),
+    "text": Column(pa.string(), "the sentence, as it was given"),
+}
+INFO = {
+    "dataset": (str, "its name in catalog.yaml"),
+    "graded": (bool, "whether labels are grades rather than 0 and 1"),
+    "splits": (dict, "pairs of each split"),
+    "shared": (dict, "pairs of each split in components that reach into another split"),
+    "subsets": (dict, "name -> [split, n]: the first n pairs of a split"),
+    "sentences": (int, "distinct sentences"),
+    "components": (int, "components of pairs that share sentences"),
+}
+
+
+def write(folder: str | Path, pairs: pl.DataFrame, sentences: pl.DataFrame, info: dict[str, Any]) -> None:
+    """Pairs, sentences and what there is to say of them -> three files in a folder."""
+    for name, table, columns in (("pairs", pairs, PAIRS), ("sentences", sentences, SENTENCES)):
+        arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(parquet.schema_of(columns))
+        parquet.write(Path(folder) / f"{name}.parquet", arrow)
+    write_json(Path(folder) / "info.json", info)
+
+
+def read_pairs(path: str | Path) -> pl.DataFrame:
+    """The pairs, in the order of pair_id."""
+    table = pl.DataFrame(parquet.read(path, parquet.schema_of(PAIRS), STAGE)).sort("pair_id")
+    if not np.array_equal(table["pair_id"].to_numpy(), np.arange(len(table))):
+        raise damaged(path, f"has {len(table)} pair ids that are not 0 to {len(table) - 1}, each once", STAGE)
+    if table.null_count().sum_horizontal()[0]:
+        raise damaged(path, "has empty cells", STAGE)
+    ids = table.select("sentence1_id", "sentence2_id", "component").to_numpy()
+    if ids.min() < 0 or not table["label"].is_finite().all():
+        raise damaged(path, "has a negative id, or a label that is not finite", STAGE)
+    return table
+
+
+def read_sentences(path: str | Path, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The sentences, in the order of sentence_id; with `pairs`, as many as they need."""
+    table = pl.DataFrame(parquet.read(path, parquet.schema_of(SENTENCES), STAGE)).sort("sentence_id")
+    if not np.array_equal(table["sentence_id"].to_numpy(), np.arange(len(table))) or table["text"].null_count():
+        raise damaged(path, f"has {len(table)} sentence ids that are not 0 to {len(table) - 1}, each once", STAGE)
+    if pairs is not None and len(table) != (needed := sentence_count(pairs)):
+        raise foreign(path, f"holds {len(table)} sentences, but the pairs have {needed}", STAGE)
+    return table
+
+
+def read_info(path: str | Path) -> dict[str, Any]:
+    """What there is to say of the pairs: the keys of INFO."""
+    return read_json(path, {key: kind for key, (kind, _) in INFO.items()}, STAGE)
+
+
+def sentence_count(pairs: pl.DataFrame) -> int:
+    """How many distinct sentences the pairs point at."""
+    return 1 + int(pairs.select("sentence1_id", "sentence2_id").to_numpy().max())

@@ -1,0 +1,93 @@
+"""Contract C5: one score for each pair, encoder, layer and similarity, `data/scores.parquet`, written by the stage
+score.
+
+One tidy table that every statistic and every paired test is computed from. A larger score means more alike.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.base.files import replacing
+from pipeline.formats import parquet
+from pipeline.formats.damage import damaged, foreign
+from pipeline.formats.parquet import Column
+
+STAGE = "score"
+COLUMNS = {
+    "pair_id": Column(pa.int64(), "a row of pairs.parquet"),
+    "split": Column(pa.string(), "of the pair"),
+    "label": Column(pa.float64(), "of the pair"),
+    "encoder": Column(pa.string(), "name of the model or baseline"),
+    "pooling": Column(pa.string(), "how its vectors came about; null for an encoder without vectors"),
+    "correction": Column(pa.string(), "what was done to its vectors; null for an encoder without vectors"),
+    "layer": Column(pa.int32(), "null for an encoder without layers, and for a mix of several"),
+    "similarity": Column(pa.string(), "of two vectors, or the measure of an encoder without vectors"),
+    "score": Column(pa.float64(), "larger means more alike"),
+}
+KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]
+"""what tells the scores of C5 apart: a combination has one score for each pair"""
+SCHEMA = dict(pl.from_arrow(pa.Table.from_batches([], parquet.schema_of(COLUMNS))).schema)  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of K combinations of encoder, pooling, correction, layer and similarity."""
+
+    keys: pl.DataFrame
+    """(K rows) KEYS, sorted"""
+    values: np.ndarray
+    """(K, P) in the order of pair_id"""
+
+
+def to_arrow(table: pl.DataFrame, columns: dict[str, Column] = COLUMNS) -> pa.Table:
+    """A polars table of C5 with the types that are written."""
+    return table.select(list(columns)).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(parquet.schema_of(columns))
+
+
+def write(path: str | Path, tables: Iterable[pl.DataFrame]) -> None:
+    """Tables of C5 as row groups of one file, each written before the next is asked for."""
+    with replacing(path) as part, parquet.writer(part, parquet.schema_of(COLUMNS), compression="zstd") as sink:
+        for table in tables:
+            sink.write_table(to_arrow(table))
+
+
+def read(path: str | Path, pairs: pl.DataFrame) -> Scores:
+    """The scores of `pairs` (C2), a row group at a time: each combination of KEYS has each pair once, with its split
+    and label.
+    """
+    file = parquet.open_file(path, STAGE)
+    parquet.check_schema(file, parquet.schema_of(COLUMNS), path, STAGE)
+    pairs, groups = pairs.sort("pair_id"), range(file.num_row_groups)
+    if not file.metadata.num_rows:
+        raise damaged(path, "has no rows", STAGE)
+    every_key = [pl.DataFrame(parquet.read_columns(file, path, STAGE, KEYS, group)).unique() for group in groups]
+    keys = pl.concat(every_key).unique().sort(KEYS, nulls_last=True)
+    row_of = {key: row for row, key in enumerate(keys.iter_rows())}
+    values = np.full((len(keys), len(pairs)), np.nan)
+    for group in groups:
+        table = pl.DataFrame(parquet.read_columns(file, path, STAGE, group=group))
+        _check(table, pairs, path)
+        for key, rows in table.partition_by(KEYS, as_dict=True).items():
+            values[row_of[key], rows["pair_id"].to_numpy()] = rows["score"].to_numpy()
+    if file.metadata.num_rows != values.size or np.isnan(values).any():
+        raise damaged(
+            path, f"does not have each of {len(pairs)} pairs once for each encoder, layer and similarity", STAGE
+        )
+    return Scores(keys, values)
+
+
+def _check(table: pl.DataFrame, pairs: pl.DataFrame, path: str | Path) -> None:
+    """Raise InputError for rows that have no finite score, or are of other pairs."""
+    if not table["score"].is_finite().all() or table["score"].null_count():
+        raise damaged(path, "has a score that is NaN, infinite or missing", STAGE)
+    of_pair = table["pair_id"].to_numpy()
+    if of_pair.min() < 0 or of_pair.max() >= len(pairs):
+        raise foreign(path, f"has a pair id {of_pair.max()}, but there are {len(pairs)} pairs", STAGE)
+    for column in ("split", "label"):
+        if not (table[column] == pairs[column].gather(of_pair)).all():
+            raise foreign(path, f"contradicts the pairs in their column {column}", STAGE)

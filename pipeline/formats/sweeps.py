@@ -1,0 +1,101 @@
+"""The scores of every pooling, correction, similarity and layer of one model: `data/sweeps/MODEL/scores.parquet`.
+
+The columns of C5, and three that say what a combination is an option of. Row groups hold whole combinations, a
+combination's pairs one behind the other in the order of pair_id.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.formats import parquet, scores
+from pipeline.formats.damage import damaged, foreign
+from pipeline.formats.parquet import Column
+
+COLUMNS = scores.COLUMNS | {
+    "listed": Column(pa.string(), "the pooling as params.yaml lists it: attention for attention_3"),
+    "run": Column(pa.int32(), "which run of a learned pooling; null for one that is not learned"),
+    "option": Column(pa.string(), "what is chosen on train: a layer, two layers such as 0+2, or nothing"),
+}
+KEYS = [*scores.KEYS, "listed", "run", "option"]
+ROWS = 1 << 20
+"""rows of a row group, at most, of whole combinations"""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found."""
+
+    keys: pl.DataFrame
+    """(K rows) encoder, pooling, correction, layer, similarity, listed, run, option"""
+    scores: np.ndarray
+    """(K, P) in the order of pair_id"""
+    left_out: dict[str, str]
+    """pooling, or pooling with a correction, that could not be computed -> why"""
+
+
+class Writer:
+    """Writes combinations as they are scored; what was left out is a fact in the footer, known at the end."""
+
+    def __init__(self, part: Path, encoder: str, pairs: int) -> None:
+        self.encoder, self.rows = encoder, pairs * max(1, ROWS // pairs)
+        self.sink = parquet.writer(part, parquet.schema_of(COLUMNS), compression="zstd")
+
+    def write(self, table: pl.DataFrame) -> None:
+        """Rows of whole combinations."""
+        self.sink.write_table(scores.to_arrow(table, COLUMNS), row_group_size=self.rows)
+
+    def close(self, left_out: dict[str, str]) -> None:
+        """Finish the file."""
+        facts = {"encoder": self.encoder, "left_out": left_out}
+        self.sink.add_key_value_metadata(parquet.metadata_of(parquet.schema_of(COLUMNS), facts))
+        self.sink.close()
+
+
+def read(path: str | Path, pairs: pl.DataFrame, model: str) -> Swept:
+    """The sweep of a model over `pairs` (C2). InputError where it is damaged, of another model or of other pairs."""
+    stage = f"sweep@{model}"
+    file = parquet.open_file(path, stage)
+    parquet.check_schema(file, parquet.schema_of(COLUMNS), path, stage)
+    facts = parquet.facts_of(file, path, stage, model)
+    pairs = pairs.sort("pair_id")
+    texts = [name for name, column in COLUMNS.items() if column.type == pa.string()]
+    file = parquet.open_file(path, stage, repeated=texts)  # a text is read once, not once for each row
+    keys, values, count = [], np.empty(file.metadata.num_rows), len(pairs)
+    at = 0
+    for group in range(file.num_row_groups):
+        table = parquet.read_columns(file, path, stage, group=group)
+        check_pairs(table, pairs, path, stage)
+        keys.append(table.select(KEYS).take(np.arange(0, len(table), count)).cast(_key_schema()))
+        values[at : at + len(table)] = table["score"].to_numpy()
+        at += len(table)
+    if not np.isfinite(values).all():
+        raise damaged(path, "has a score that is NaN or infinite", stage)
+    combinations = pl.DataFrame(pa.concat_tables([_key_schema().empty_table(), *keys]))
+    if combinations.is_duplicated().any():
+        raise damaged(path, "has a combination twice", stage)
+    return Swept(combinations, values.reshape(-1, count), facts["left_out"])
+
+
+def check_pairs(table: pa.Table, pairs: pl.DataFrame, path: str | Path, stage: str) -> None:
+    """Raise InputError where the rows of some combinations are not those of the pairs, one combination after the
+    other.
+    """
+    count = len(pairs)
+    if len(table) % count:
+        raise foreign(path, f"does not hold whole combinations of {count} pairs", stage)
+    for column in ("pair_id", "label"):
+        if (table[column].to_numpy().reshape(-1, count) != pairs[column].to_numpy()).any():
+            raise foreign(path, f"contradicts the pairs in their column {column}", stage)
+    splits = table["split"].combine_chunks()
+    names = {name: code for code, name in enumerate(splits.dictionary.to_pylist())}
+    wanted = np.array([names.get(split, -1) for split in pairs["split"]])
+    if (splits.indices.to_numpy().reshape(-1, count) != wanted).any():
+        raise foreign(path, "contradicts the pairs in their column split", stage)
+
+
+def _key_schema() -> pa.Schema:
+    return parquet.schema_of({name: COLUMNS[name] for name in KEYS})

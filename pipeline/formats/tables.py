@@ -1,0 +1,154 @@
+"""The tables of `results/`: CSV for people and other tools, with declared columns. Nothing in them is rounded."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.base.files import replacing, write_json
+from pipeline.formats.damage import absent, damaged, read_json
+
+Columns = dict[str, tuple[Any, str]]
+"""name -> (polars type, what it holds)"""
+
+STATISTICS = ("spearman", "pearson", "auc")
+NUMBER, TEXT = pl.Float64, pl.String
+
+CORRELATIONS: Columns = {
+    "name": (TEXT, "the encoder as pages and pictures call it"),
+    "encoder": (TEXT, "name of the model or baseline"),
+    "pooling": (TEXT, "how token states became one vector"),
+    "correction": (TEXT, "what was done to the vectors"),
+    "layer": (pl.Int32, "0 is what enters the first block"),
+    "similarity": (TEXT, "of two vectors, or the measure of an encoder without vectors"),
+    "selected": (pl.Boolean, "whether the layer is the one with the largest rho on train"),
+    "split": (TEXT, "a split or a named subset of one"),
+    "n": (pl.Int64, "pairs"),
+    "components": (pl.Int64, "components of pairs that share sentences"),
+    "effective_components": (NUMBER, "of equal size that would say as much; below 5 there is no interval and no p"),
+    "positives": (NUMBER, "share of pairs with label 1; empty for grades"),
+    "spearman": (NUMBER, "Spearman's rho of scores and labels"),
+    "spearman_low": (NUMBER, "its interval, by a bootstrap over components"),
+    "spearman_high": (NUMBER, ""),
+    "pearson": (NUMBER, "Pearson's r"),
+    "pearson_low": (NUMBER, ""),
+    "pearson_high": (NUMBER, ""),
+    "auc": (NUMBER, "probability that a positive pair scores above a negative one"),
+    "auc_low": (NUMBER, ""),
+    "auc_high": (NUMBER, ""),
+    "ceiling": (NUMBER, "the largest rho that scores without ties can reach against these labels"),
+    "spearman_of_ceiling": (NUMBER, "rho / ceiling"),
+    "ties": (NUMBER, "share of pairs whose score another pair has too"),
+    "resamples": (pl.Int64, "resamples in which rho is defined"),
+    "spearman_band_low": (NUMBER, "band of rho that holds for all layers of the curve at once"),
+    "spearman_band_high": (NUMBER, ""),
+    "slope": (NUMBER, "least-squares slope of rho on the layer number; in selected rows, as all that follows"),
+    "slope_low": (NUMBER, ""),
+    "slope_high": (NUMBER, ""),
+    "slope_p": (NUMBER, "of a slope of 0; Holm over the curves of a split"),
+    "difference": (NUMBER, "rho minus that of the reference"),
+    "difference_low": (NUMBER, ""),
+    "difference_high": (NUMBER, ""),
+    "difference_p": (NUMBER, "of no difference; Holm over the encoders of a split"),
+    "detectable": (NUMBER, "minimum detectable difference: found with 80 % power at p < .05, before Holm"),
+    "pairs_needed": (
+        NUMBER,
+        "pairs like these with which a true difference of .05 would be detectable in the same sense",
+    ),
+    "partial": (NUMBER, "partial rho given the reference's scores"),
+    "partial_low": (NUMBER, ""),
+    "partial_high": (NUMBER, ""),
+    "auc_difference": (NUMBER, "AUC minus that of the reference"),
+    "auc_difference_p": (NUMBER, "by DeLong's test over components; Holm over the encoders of a split"),
+    "accuracy": (NUMBER, "at the threshold that is most often right on train"),
+    "f1": (NUMBER, "of the positives"),
+    "balanced_accuracy": (NUMBER, "mean of both recalls"),
+    "mcc": (NUMBER, "Matthews' correlation coefficient"),
+}
+
+POOLINGS: Columns = {
+    "encoder": (TEXT, "name of the model"),
+    "family": (TEXT, "what is compared: pooling, correction, similarity, or best of all"),
+    "pooling": (TEXT, "as params.yaml lists it"),
+    "correction": (TEXT, ""),
+    "similarity": (TEXT, ""),
+    "layer": (TEXT, "chosen on train: a layer, two layers such as 0+2, or none"),
+    "against": (TEXT, "the pooling it is compared with; empty for the reference itself"),
+    "split": (TEXT, ""),
+    "n": (pl.Int64, "pairs"),
+    "effective_components": (NUMBER, "of equal size that would say as much; below 5 there is no interval and no p"),
+    "runs": (pl.Int64, "runs of a learned pooling, else 1"),
+    "train": (NUMBER, "rho on train, by which the layer was chosen"),
+    "spearman": (NUMBER, "rho on the split, the mean over runs"),
+    "spread": (NUMBER, "standard deviation over runs"),
+    "low": (NUMBER, "interval of rho"),
+    "high": (NUMBER, ""),
+    "choice_low": (NUMBER, "the same with the layer selected anew in every resample (nested selection)"),
+    "choice_high": (NUMBER, ""),
+    "difference": (NUMBER, "rho minus that of the pooling it is compared with"),
+    "difference_low": (NUMBER, ""),
+    "difference_high": (NUMBER, ""),
+    "choice_difference_low": (NUMBER, "the same with nested selection"),
+    "choice_difference_high": (NUMBER, ""),
+    "p": (NUMBER, "of no difference; Holm over the family on the split"),
+    "detectable": (NUMBER, "minimum detectable difference: found with 80 % power at p < .05, before Holm"),
+}
+
+CURVES: Columns = {
+    "encoder": (TEXT, "name of the model"),
+    "pooling": (TEXT, "as params.yaml lists it"),
+    "layer": (pl.Int32, ""),
+    "split": (TEXT, ""),
+    "spearman": (NUMBER, "rho, the mean over runs"),
+    "least": (NUMBER, "over runs"),
+    "most": (NUMBER, "over runs"),
+}
+
+
+def schema_of(columns: Columns) -> dict[str, Any]:
+    """{name: polars type} of some columns."""
+    return {name: kind for name, (kind, _) in columns.items()}
+
+
+def write(path: str | Path, table: pl.DataFrame, columns: Columns) -> None:
+    """A table as CSV, in the order of its columns; those that it lacks are empty."""
+    missing = [pl.lit(None, kind).alias(name) for name, (kind, _) in columns.items() if name not in table.columns]
+    with replacing(path) as part:
+        table.with_columns(missing).select(list(columns)).write_csv(part)
+
+
+def read(path: str | Path, columns: Columns, stage: str) -> pl.DataFrame:
+    """A table that a stage wrote. InputError where it is cut, or has other columns or types."""
+    if not Path(path).is_file():
+        raise absent(path, stage)
+    if not Path(path).read_bytes().endswith(b"\n"):
+        raise damaged(path, "ends in the middle of a line", stage)
+    try:
+        table = pl.read_csv(path, schema_overrides=schema_of(columns))
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise damaged(
+            path, f"is not the table that was written ({' '.join(str(error).split())[:160]})", stage
+        ) from error
+    if table.columns != list(columns):
+        differing = sorted(set(table.columns) ^ set(columns)) or table.columns
+        raise damaged(path, f"has other columns than were written ({differing[0]})", stage)
+    return table
+
+
+SUMMARY = {
+    "dataset": (str, "its name in catalog.yaml"),
+    "chosen_on": (str, "the split that layers were chosen on"),
+    "subsets": (dict, "name -> [split, n]"),
+    "models": (dict, "model -> what was left out, learned and looked at"),
+}
+"""`results/poolings.json`: what the stage compare found besides tables"""
+
+
+def write_summary(path: str | Path, summary: dict[str, Any]) -> None:
+    """The keys of SUMMARY as JSON."""
+    write_json(path, summary)
+
+
+def read_summary(path: str | Path) -> dict[str, Any]:
+    """The keys of SUMMARY."""
+    return read_json(path, {key: kind for key, (kind, _) in SUMMARY.items()}, "compare")

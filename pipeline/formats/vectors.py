@@ -1,0 +1,96 @@
+"""Contract C4: sentence vectors as Parquet that every tool loads in one line.
+
+A row is a sentence, in the order of sentence_id: a sentence's id is its row. Columns are sentence_id (int64) and
+layer_00 ... of fixed-size lists of D float32, a column for each layer that was kept, named by its number. Models' are
+`data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.formats import parquet
+from pipeline.formats.arrays import to_arrow, to_numpy
+from pipeline.formats.damage import damaged
+from pipeline.formats.states import layer_name, layer_number, values
+
+OWN = "own"
+"""the pooling of a sentence encoder that has a way of its own to make a vector"""
+OPTIONS = {"compression": "none", "use_dictionary": False}
+
+
+@dataclass(frozen=True)
+class Info:
+    """Whose vectors a file holds; facts in its footer."""
+
+    encoder: str
+    """name of the model or baseline"""
+    pooling: str
+    """how token states (or word vectors) became one vector"""
+    layers: bool
+    """whether columns are layers of a model; False for one vector of several layers or of none, in layer_00"""
+
+
+def table(layers: dict[int, np.ndarray], first: int = 0) -> pa.Table:
+    """{layer number: (S, D)} of the sentences first, first + 1, ... -> a table of C4."""
+    count = len(next(iter(layers.values())))
+    columns = {"sentence_id": to_arrow(np.arange(first, first + count))}
+    for layer, vectors in layers.items():
+        flat = to_arrow(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+        columns[layer_name(layer)] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return pa.table(columns)
+
+
+def writer(path: str | Path, schema: pa.Schema, info: Info) -> pq.ParquetWriter:
+    """A writer of row groups of `table`."""
+    return parquet.writer(path, schema, vars(info), **OPTIONS)
+
+
+def write(path: str | Path, layers: dict[int, np.ndarray], info: Info) -> None:
+    """All vectors at once: {layer number: (S, D) with row i = sentence_id i}."""
+    parquet.write(path, table(layers), vars(info), **OPTIONS)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """An open file of vectors."""
+
+    path: Path
+    stage: str
+    """that wrote it"""
+    file: pq.ParquetFile
+    info: Info
+    layers: list[int]
+    """numbers of its columns"""
+
+    def layer(self, layer: int) -> np.ndarray:
+        """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
+        read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])
+        ids, rows = to_numpy(read["sentence_id"]), rows_of(read, layer)
+        if not len(ids) or not np.array_equal(ids, np.arange(len(ids))):
+            raise damaged(
+                self.path, f"has {len(ids)} sentence ids that are not 0 to {len(ids) - 1} in order", self.stage
+            )
+        return rows
+
+
+def read(path: str | Path, stage: str) -> Vectors:
+    """A file of vectors that a stage (such as pool@demo) wrote."""
+    file = parquet.open_file(path, stage)
+    facts: dict[str, Any] = parquet.facts_of(file, path, stage)
+    names = [name for name in file.schema_arrow.names if name != "sentence_id"]
+    fits = all(pa.types.is_fixed_size_list(file.schema_arrow.field(name).type) for name in names)
+    if not fits or not names or file.schema_arrow.field(0).type != pa.int64():
+        raise damaged(
+            path, f"has columns {', '.join(file.schema_arrow.names)}, expected sentence_id, layer_00 ...", stage
+        )
+    return Vectors(Path(path), stage, file, Info(**facts), [layer_number(name) for name in names])
+
+
+def rows_of(table: pa.Table, layer: int) -> np.ndarray:
+    """One layer of a table of C4 as (S, D) float32, in the table's order."""
+    return values(table[layer_name(layer)].combine_chunks())

@@ -1,0 +1,130 @@
+"""A catalogue entry and its weights -> a transformers model in evaluation mode. No remote code, ever.
+
+It is kept apart from `weights`, so that what finds and fetches files is not among the code that decides the bytes of a
+dump.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+
+from pipeline.base.errors import InputError, one_of
+from pipeline.base.machine import quiet_transformers
+from pipeline.models.checkpoints import (
+    UNREADABLE,
+    check_real,
+    check_tensors,
+    checkpoint_files,
+    load_rwkv6,
+    types_of,
+    unreadable,
+)
+from pipeline.models.configs import folder_config, no_model, random_config
+from pipeline.models.rwkv6_recurrence import fused_kernel
+
+if TYPE_CHECKING:
+    from pipeline.catalog.entries import Model
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(entry: "Model", path: Path | None, name: str, dtype: str = "float32") -> PreTrainedModel:
+    """The model on the CPU, in evaluation mode, of weights that `weights.locate` found.
+
+    Raises InputError for missing, extra or misshapen tensors, and for families that transformers does not know.
+    """
+    kind = DTYPES[one_of(dtype, DTYPES, "dump.dtype")]
+    with quiet_transformers():
+        return _loaded(entry, path, name, kind).eval().requires_grad_(False)
+
+
+def _loaded(entry: "Model", path: Path | None, name: str, kind: torch.dtype) -> PreTrainedModel:
+    if path is None:
+        return random_model(entry, name, kind)
+    holds_gguf = path.is_dir() and list(path.glob("*.gguf")) and not list(path.glob("*.safetensors"))
+    if path.suffix == ".gguf" or holds_gguf:
+        raise InputError(f"{path} is GGUF, a format of quantized weights: give the folder that it was made from")
+    if path.is_dir() and (path / "config.json").exists():
+        return from_folder(path, kind, entry.config)
+    return load_rwkv6(path, kind, **entry.config)
+
+
+def kernel_of(model: PreTrainedModel) -> str | None:
+    """Name and version of the fused kernel that the model will use on its device, None where it uses none."""
+    if model.config.model_type != "rwkv6" or model.device.type != "cuda":
+        return None
+    if model.dtype not in (torch.bfloat16, torch.float16) or not fused_kernel(model.device):
+        return None
+    return f"flash-linear-attention {importlib.metadata.version('flash-linear-attention')}"
+
+
+def random_model(entry: "Model", name: str, dtype: torch.dtype) -> PreTrainedModel:
+    """Weights drawn on the CPU from the entry's seed: an untrained control of any family that transformers knows."""
+    config = random_config(entry.config, name)
+    assert entry.random is not None
+    with torch.random.fork_rng():
+        torch.manual_seed(entry.random)
+        try:
+            is_causal = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+            auto = AutoModelForCausalLM if is_causal else AutoModel
+            return auto.from_config(config).to(dtype)
+        except (ValueError, TypeError, RuntimeError, AssertionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise no_model(name, entry.config, error) from error
+
+
+def from_folder(folder: Path, dtype: torch.dtype, overrides: Mapping[str, Any]) -> PreTrainedModel:
+    """A folder in the hub's layout, with its language-model head when it was saved with one."""
+    checkpoint_files(folder)
+    config = folder_config(folder, overrides)
+    architecture = (getattr(config, "architectures", None) or [""])[0]
+    auto: Any = AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
+    try:
+        model, report = auto.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            weights_only=True,
+        )
+    except UNREADABLE as error:
+        raise unreadable(str(folder), error) from error
+    _check_report(folder, report, base=model.base_model_prefix if auto is AutoModel else None)
+    _check_types(folder, model)
+    return model
+
+
+def _check_types(folder: Path, model: PreTrainedModel) -> None:
+    """`check_real` for those tensors of a folder that are the model's weights: old checkpoints hold masks as well."""
+    state = model.state_dict()
+    weights = {name for name, tensor in state.items() if tensor.is_floating_point()}
+    for file in checkpoint_files(folder):
+        types = types_of(file)
+        check_real(file, {n: types[n] for n in types if {n, f"{model.base_model_prefix}.{n}"} & weights})
+
+
+def _check_report(folder: Path, report: Mapping[str, Any], base: str | None) -> None:
+    """Turn what transformers only warns of, tensors that do not fit, into an error.
+
+    `base` is the prefix of the base model's tensors where no head is loaded: then a head that the checkpoint has, or a
+    pooler that it lacks, is no harm.
+    """
+    read_shapes = {name: tuple(shape) for name, shape, _ in report["mismatched_keys"]}
+    wanted_shapes = {name: tuple(shape) for name, _, shape in report["mismatched_keys"]}
+    missing, extra = set(report["missing_keys"]), set(report["unexpected_keys"])
+    if base is not None:
+        missing = {name for name in missing if not name.startswith("pooler.")}
+        extra = {name for name in extra if name.startswith(base + ".")}
+    check_tensors(
+        folder,
+        wanted=dict.fromkeys(missing, ()) | wanted_shapes,
+        read=dict.fromkeys(extra, ()) | read_shapes,
+    )

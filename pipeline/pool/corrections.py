@@ -1,0 +1,122 @@
+"""Corrections of sentence vectors for anisotropy, fitted on the vectors of the train sentences alone.
+
+CORRECTIONS maps a name to a function: `TrainVectors` (and K) -> a function of vectors (S, D) -> (S, D') float64. In
+params.yaml a name such as whitening_64 is an entry and its K.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.base.errors import InputError
+
+Apply = Callable[[np.ndarray], np.ndarray]
+"""vectors (S, D) -> (S, D')"""
+
+
+class RankError(InputError):
+    """More directions were asked for than the train vectors have."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values and right singular vectors of n rows of D dimensions."""
+
+    squares: np.ndarray
+    """(D,) squared singular values, ascending"""
+    right: np.ndarray
+    """(D, D) a right singular vector in each column"""
+    rows: int
+    """n"""
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> "Spectrum":
+        """Of rows (n, D) float64.
+
+        By the eigenvectors of rows^T rows: many times faster than the SVD of many rows, and exact enough above `rank`.
+        """
+        squares, right = np.linalg.eigh(rows.T @ rows)
+        return cls(squares, right, len(rows))
+
+    @property
+    def rank(self) -> int:
+        """How many directions are more than rounding."""
+        if not self.squares[-1] > 0:
+            return 0
+        bound = self.squares[-1] * max(self.rows, len(self.squares)) * np.finfo(np.float64).eps
+        return int((self.squares > bound).sum())
+
+    def largest(self, k: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The k largest singular values (k,), descending, and their vectors (D, k). RankError where there are fewer."""
+        if not 1 <= k <= self.rank:
+            raise RankError(
+                f"{name}_{k}: {self.rows} train vectors of {len(self.squares)} dimensions have rank {self.rank}, "
+                f"expected k from 1 to {self.rank}"
+            )
+        return np.sqrt(self.squares[: -k - 1 : -1]), self.right[:, : -k - 1 : -1]
+
+
+class TrainVectors:
+    """The train vectors of an encoder at a layer, (n, D), and what several corrections need of them, computed once."""
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = vectors.astype(np.float64)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """(D,)"""
+        return self.vectors.mean(axis=0)
+
+    @cached_property
+    def principal(self) -> Spectrum:
+        """Principal directions: of the vectors minus their mean."""
+        return Spectrum.of(self.vectors - self.mean)
+
+
+def none(train: TrainVectors) -> Apply:
+    """v, as it is"""
+    return lambda vectors: vectors
+
+
+def centre(train: TrainVectors) -> Apply:
+    """v - m, m the mean train vector."""
+    return lambda vectors: vectors - train.mean
+
+
+def standardise(train: TrainVectors) -> Apply:
+    """(v - m) / s, s the standard deviation of each dimension over the train vectors (arXiv 2109.04404).
+
+    A dimension that does not vary there becomes 0.
+    """
+    spread = train.vectors.std(axis=0)
+    varies = spread > 1e-12 * np.abs(train.vectors).max(axis=0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=varies)
+    return lambda vectors: (vectors - train.mean) * scale
+
+
+def all_but_the_top(train: TrainVectors, k: int) -> Apply:
+    """c - U U^T c, c = v - m and U (D, k) the first k principal directions of the train vectors (arXiv 1702.01417)."""
+    _, top = train.principal.largest(k, "all_but_the_top")
+    rest = np.eye(len(top)) - top @ top.T
+    return lambda vectors: (vectors - train.mean) @ rest
+
+
+def whitening(train: TrainVectors, k: int) -> Apply:
+    """U^T (v - m) / sigma: the first k principal components (arXiv 2103.15316).
+
+    Each is scaled to variance 1 on the train vectors.
+    """
+    sigma, top = train.principal.largest(k, "whitening")
+    scaled = top / (sigma / np.sqrt(len(train.vectors)))
+    return lambda vectors: (vectors - train.mean) @ scaled
+
+
+CORRECTIONS: dict[str, Callable[..., Apply]] = {
+    "none": none,
+    "centre": centre,
+    "standardise": standardise,
+    "all_but_the_top_K": all_but_the_top,
+    "whitening_K": whitening,
+}

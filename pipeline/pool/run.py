@@ -1,0 +1,85 @@
+"""A dump -> one file of sentence vectors (contract C4), record batch by record batch, in bounded memory.
+
+A dump is in the order of its plan, vectors are in that of sentence_id: a row number is a sentence wherever the file is
+read. Between them lies an unnamed file on disk, since the vectors may not fit into memory.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.base.files import replacing
+from pipeline.base.progress import progress
+from pipeline.formats import states, vectors
+from pipeline.formats.dumps import States
+from pipeline.pool.batches import mix_of, pool_layer
+from pipeline.pool.inputs import Inputs
+from pipeline.pool.names import MEAN, Pooling
+from pipeline.pool.weighted import without_common
+
+ROW_GROUP = 1024
+"""so many sentences are written at once"""
+
+Layers = dict[int, np.ndarray]
+"""layer number -> (S, D) float32; a mix has one, 0"""
+
+
+def pool_batch(batch: pa.RecordBatch, pooling: Pooling, names: dict[int, str], inputs: Inputs) -> Layers:
+    """A record batch of either kind and its layers {number: name} -> the vectors of its sentences."""
+    of_layers = MEAN if pooling.kind == "mix" else pooling
+    pooled = {layer: pool_layer(batch, name, layer, [of_layers], inputs)[of_layers] for layer, name in names.items()}
+    return {0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled
+
+
+def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs) -> None:
+    """The states of a dump -> a file of vectors, in the order of sentence_id.
+
+    InputError for a pooling that was not fitted, or that needs tokens where only statistics were kept.
+    """
+    info = vectors.Info(encoder, str(pooling), layers=pooling.kind != "mix")
+    dump.check_sentences(len(dump.sentence_ids()))
+    with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
+        pooled = _pool_all(dump, pooling, inputs, scratch)
+        corrections = {layer: _correction(pooling, rows, inputs.train) for layer, rows in pooled.items()}
+        _write(pooled, corrections, part, info)
+
+
+def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> Layers:
+    """The vectors of all sentences, mapped from a file (S, layers, D) in which row i is sentence i."""
+    for batch in progress(dump.batches, "pool", "batch"):
+        pooled = pool_batch(batch, pooling, dump.layers, inputs)
+        rows = np.stack(list(pooled.values()), axis=1)
+        for sentence, row in zip(states.sentences_of(batch).tolist(), rows):
+            scratch.seek(sentence * row.nbytes)
+            scratch.write(row.data)
+    scratch.flush()
+    ordered = np.memmap(scratch, np.float32, "r").reshape(-1, *rows.shape[1:])
+    return {layer: ordered[:, column] for column, layer in enumerate(pooled)}
+
+
+def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What becomes of the vectors of a layer (S, D) once all are known -> a function of some of them."""
+    if not pooling.removes_common:
+        return lambda vectors: vectors
+    assert train is not None
+    return without_common(rows[train])
+
+
+def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info) -> None:
+    """Row groups of ROW_GROUP sentences."""
+    count = len(next(iter(pooled.values())))
+    writer: pq.ParquetWriter | None = None
+    try:
+        for start in range(0, count, ROW_GROUP):
+            layers = {layer: corrections[layer](rows[start : start + ROW_GROUP]) for layer, rows in pooled.items()}
+            table = vectors.table(layers, start)
+            writer = writer or vectors.writer(part, table.schema, info)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()

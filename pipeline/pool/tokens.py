@@ -1,0 +1,74 @@
+"""Poolings that take nothing but token states: POOLINGS, name -> function (..., T, D) -> (..., D)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def mean(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): sum_t h_t / T."""
+    return h.mean(axis=-2)
+
+
+def last(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): h_T, the only token of a causal model that has seen the whole sentence."""
+    return h[..., -1, :]
+
+
+def first(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): h_1. In a causal model it has seen itself alone."""
+    return h[..., 0, :]
+
+
+def maximum(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): the largest value of each dimension."""
+    return h.max(axis=-2)
+
+
+def weighted_mean(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): sum_t t h_t / sum_t t, t = 1..T.
+
+    Later tokens, which saw more, count more (SGPT, arXiv 2202.08904).
+    """
+    weights = np.arange(1, h.shape[-2] + 1, dtype=h.dtype)
+    return weights @ h / weights.sum()
+
+
+def norm_mean(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): sum_t |h_t| h_t / sum_t |h_t|: tokens with long states count more.
+
+    A sentence of zeros stays zero.
+    """
+    norms = np.linalg.norm(h, axis=-1, keepdims=True)
+    return (norms * h).sum(axis=-2) / np.maximum(norms.sum(axis=-2), np.finfo(h.dtype).tiny)
+
+
+def last_k(h: np.ndarray, k: int) -> np.ndarray:
+    """(..., T, D) -> (..., D): the mean of the last k tokens, of all where there are fewer."""
+    return h[..., -k:, :].mean(axis=-2)
+
+
+def skip_first(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., D): the mean without the first token; a single token stays.
+
+    The first has seen no context, and in many models carries outlying values (massive activations, arXiv 2402.17762).
+    """
+    return h[..., min(1, h.shape[-2] - 1) :, :].mean(axis=-2)
+
+
+def mean_max(h: np.ndarray) -> np.ndarray:
+    """(..., T, D) -> (..., 2 D): mean and max side by side (concat pooling, arXiv 1801.06146)."""
+    return np.concatenate([mean(h), maximum(h)], axis=-1)
+
+
+POOLINGS: dict[str, Callable[..., np.ndarray]] = {
+    "mean": mean,
+    "last": last,
+    "last_K": last_k,
+    "first": first,
+    "max": maximum,
+    "weighted_mean": weighted_mean,
+    "norm_mean": norm_mean,
+    "skip_first": skip_first,
+    "mean_max": mean_max,
+}

@@ -1,0 +1,42 @@
+"""The section of report.md on how rho changes with the layer number."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from pipeline.report.markdown import Cell, escaped, section, table, words
+from pipeline.report.numbers import is_significant, p_value, signed
+
+RISING, FALLING, LEVEL = "rises significantly with depth", "falls significantly with depth", "has no significant trend"
+
+
+def sections(correlations: pl.DataFrame, splits: Sequence[str], main: str) -> list[str]:
+    """The slope of rho on the layer number of every curve, two columns a split; nothing without layers."""
+    rows = correlations.filter(pl.col("selected"), pl.col("slope").is_not_null(), pl.col("split").is_in(splits))
+    if rows.is_empty():
+        return []
+    slopes: dict[tuple, dict[str, dict[str, Any]]] = {}
+    for row in rows.iter_rows(named=True):
+        slopes.setdefault((row["name"], row["pooling"], row["similarity"]), {})[row["split"]] = row
+    header = ["encoder", "pooling", "similarity"]
+    for split in splits:
+        header += [f"{escaped(split)}: rho per layer", "p"]
+    cells: list[list[Cell]] = []
+    for (name, pooling, similarity), of_split in slopes.items():
+        cells.append([escaped(name), words(pooling), words(similarity)])
+        for split in splits:
+            slope = of_split.get(split)
+            cells[-1] += [signed(slope, "slope"), p_value(slope["slope_p"])] if slope else ["", ""]
+    answer = verdict(rows.filter(split=main), main)
+    return section("Does rho rise or fall with depth?", answer, table(header, cells, text=("pooling", "similarity")))
+
+
+def verdict(rows: pl.DataFrame, split: str) -> list[str]:
+    """For which curves rho rises or falls significantly on a split, in a sentence."""
+    names: dict[str, list[str]] = {RISING: [], FALLING: [], LEVEL: []}
+    for row in rows.iter_rows(named=True):
+        direction = RISING if row["slope"] > 0 else FALLING
+        names[direction if is_significant(row["slope_p"]) else LEVEL].append(f"**{escaped(row['name'])}**")
+    clauses = [f"{trend} for {', '.join(found)}" for trend, found in names.items() if found]
+    return [f"On {escaped(split)}, rho {'; it '.join(clauses)}."] if clauses else []

@@ -1,0 +1,72 @@
+"""The last section of each page: how its figures are made, and what they do not say."""
+
+from pipeline.report.markdown import escaped, section
+from pipeline.report.material import Method
+from pipeline.report.numbers import percent
+
+
+def of_report(method: Method, chosen_on: str, decisions: bool) -> list[str]:
+    """For report.md; `decisions`: whether it has decisions of 0 or 1."""
+    chosen = escaped(chosen_on)
+    paragraphs = [
+        "**Rho, AUC, r.** Each compares the score of a pair with its label: Spearman's rho, the area under the ROC "
+        "curve and Pearson's r. *rho / ceiling* divides rho by the largest value that scores without ties can reach.",
+        f"**Intervals.** Brackets are {percent(method.confidence)} intervals, each by itself. They come from a "
+        "bootstrap over components, which are groups of pairs that share sentences "
+        f"({method.resamples:,} resamples).",
+        f"**Layers.** The layer of each model is the one with the largest rho on {chosen}.",
+        "**p-values.** Each column has Holm's correction over the rows of its table. A single interval can exclude 0 "
+        "although the corrected p-value is large.",
+    ]
+    if method.reference:
+        paragraphs += _on_the_reference(escaped(method.reference))
+    if decisions:
+        paragraphs.append(
+            f"**Positive or not.** A pair is called positive above the threshold that is most often right on {chosen}."
+        )
+    paragraphs += [
+        "**Depth.** The least-squares slope of rho on the layer number, over the whole curve, from the same resamples. "
+        "It does not depend on the selected layer. A curve that rises and falls again can have a slope of 0.",
+        "**Language-model check.** Bits per byte of UTF-8 on a sample of the sentences; the first token of each is "
+        "charged log2(vocabulary) bits. The unigram models know only how often each byte or token occurs "
+        "(leave-one-out). A model that does no better is untrained, or it is fed another model's token ids.",
+    ]
+    return _section(paragraphs)
+
+
+def _on_the_reference(reference: str) -> list[str]:
+    return [
+        f"**Against {reference}.** Differences are paired: both encoders see the same resamples, which also give the "
+        "p-value. Differences in AUC are tested a second way, by DeLong's method over components.",
+        "**Partial rho.** It correlates what is left of the ranks of scores and labels after their regressions on the "
+        f"ranks of {reference}. Its interval is not corrected for the number of encoders. A second measure of word "
+        "overlap can keep some partial rho too, so it alone is no evidence of more than shared words.",
+    ]
+
+
+def of_poolings(method: Method, chosen_on: str) -> list[str]:
+    """For poolings.md."""
+    chosen = escaped(chosen_on)
+    return _section(
+        [
+            "**Rho** is Spearman's, of scores and labels. The layer of each row is the one with the largest rho on "
+            f"{chosen}.",
+            f"**Intervals.** Brackets are {percent(method.confidence)} intervals by a bootstrap over components, which "
+            f"are groups of pairs that share sentences ({method.resamples:,} resamples). Those of differences are "
+            "paired.",
+            "**Nested selection** is the interval of the difference when the layer is selected anew in every resample "
+            f"of {chosen}. It adds the uncertainty of that selection.",
+            "**p** has Holm's correction over the rows of its table. A single interval can exclude 0 although the "
+            f"corrected p-value is large. *Best of all* is the combination with the largest rho on {chosen}; it has "
+            "one test of its own, with fewer resamples where there are many combinations.",
+            "**Minimum detectable difference.** A test finds a true difference of that size in 80 % of samples, before "
+            "Holm's correction.",
+            "**Learned poolings** are means over their runs. Their layers are chosen on train pairs that a run had "
+            "held out. Intervals and p-values take these runs as they are: they say what to expect of other test "
+            "pairs, not of learning from other train pairs.",
+        ]
+    )
+
+
+def _section(paragraphs: list[str]) -> list[str]:
+    return section("How to read this page", *([paragraph] for paragraph in paragraphs))

@@ -1,0 +1,111 @@
+"""Sections of report.md on where its figures come from: the language-model check, word vectors, the dumps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report.markdown import Cell, escaped, section, table
+from pipeline.report.numbers import fixed
+
+Manifest = Mapping[str, Any]
+
+
+def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
+    """A warning for each model that fails the language-model check."""
+    lines = []
+    for name, manifest in manifests.items():
+        gate = manifest["gate"]
+        if gate is None or gate["passed"]:
+            continue
+        unigram = min(gate["unigram_byte"], gate["unigram_token"])
+        cause = "Either it is untrained, or its tokenizer is not the one it was trained with."
+        if is_random(manifest):
+            cause = "Its weights are random."
+        bits = f"It needs {fixed(gate['bits_per_byte'], 2)} bits per byte, a unigram model {fixed(unigram, 2)}."
+        lines += [
+            f"> **Warning: {escaped(name)} fails the language-model check.** {bits} {cause} What its layers show here "
+            "is not language understanding.",
+            "",
+        ]
+    return lines
+
+
+def is_random(manifest: Manifest) -> bool:
+    """Whether nobody trained the model."""
+    return "random" in manifest["parts"]["weights"]
+
+
+def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
+    """Bits per byte of each model, beside two models that know only frequencies."""
+    if not manifests:
+        return []
+    header = ["model", "better than a unigram model", "bits per byte", "unigram of bytes", "unigram of its tokens"]
+    header += ["sentences", "truncated", "tokens"]
+    cells: list[list[Cell]] = []
+    for name, manifest in manifests.items():
+        figures = ["", "", ""]
+        if gate := manifest["gate"]:
+            figures = [fixed(gate[key]) for key in ("bits_per_byte", "unigram_byte", "unigram_token")]
+        counts = [manifest[key] for key in ("sentences", "truncated", "tokens")]
+        cells.append([escaped(name), _verdict(manifest), *figures, *counts])
+    lead = "Bits per byte of text: the fewer, the better the model predicts it."
+    return section("Language-model check", [lead], table(header, cells, text=header[1:2]))
+
+
+def _verdict(manifest: Manifest) -> str:
+    if manifest["gate"] is None:
+        return "not measured"
+    if manifest["gate"]["passed"]:
+        return "yes"
+    return "no (random weights)" if is_random(manifest) else "**no: check the tokenizer**"
+
+
+def coverage(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How many words the word vectors of a baseline know."""
+    cells: list[list[Cell]] = [
+        [escaped(name), info["dim"], fixed(info["coverage"], 4), info["sentences_without_a_known_word"]]
+        for name, info in baselines.items()
+        if "coverage" in info
+    ]
+    header = ["baseline", "dimensions", "share of words known", "sentences without a known word"]
+    return section("Coverage of word vectors", table(header, cells)) if cells else []
+
+
+def sentence_encoders(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How each sentence encoder makes a vector of a sentence."""
+    cells: list[list[Cell]] = [
+        [
+            escaped(name),
+            escaped(", ".join(info["modules"])),
+            info["dim"],
+            escaped(info["prompt"] or "none"),
+            info["max_tokens"] or "no limit",
+            "not counted" if info["truncated"] is None else info["truncated"],
+        ]
+        for name, info in baselines.items()
+        if "modules" in info
+    ]
+    header = ["sentence encoder", "made of", "dimensions", "prompt", "tokens at most", "sentences cut"]
+    return section("Sentence encoders", table(header, cells, text=("made of", "prompt"))) if cells else []
+
+
+def provenance(manifests: Mapping[str, Manifest]) -> list[str]:
+    """What determined each dump, shortened; data/manifests/MODEL.json has all of it."""
+    if not manifests:
+        return []
+    cells: list[list[Cell]] = []
+    for name, manifest in manifests.items():
+        parts = manifest["parts"]
+        weights = f"sha256 {parts['weights']['sha256'][:12]}" if not is_random(manifest) else None
+        cells.append(
+            [
+                escaped(name),
+                weights or f"random, seed {parts['weights']['random']}",
+                escaped(parts["tokens"]["tokenizer"]["kind"]),
+                f"{parts['dtype']}, stored as {manifest['store']}",
+                f"{manifest['keep']} of {len(manifest['layers'])} layers",
+                ", ".join(f"{package} {version}" for package, version in parts["versions"].items()),
+                manifest["key"],
+            ]
+        )
+    header = ["model", "weights", "tokenizer", "types", "kept", "versions", "key of the dump"]
+    return section("Where the states come from", table(header, cells, text=header))

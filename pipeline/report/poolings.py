@@ -1,0 +1,73 @@
+"""results/poolings.md: which pooling, correction and similarity is better than the mean."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline.formats.splits import main_split
+from pipeline.report import attention, combinations, learned, methods, verdicts
+from pipeline.report.markdown import escaped, words
+from pipeline.report.material import Method
+from pipeline.report.numbers import percent
+from pipeline.report.rows import without_nan
+
+
+def page(table: pl.DataFrame, summary: Mapping[str, Any], method: Method) -> str:
+    """The text of the page from POOLINGS and SUMMARY (formats.tables), with poolings.png beside it."""
+    table = without_nan(table)
+    models = table["encoder"].unique(maintain_order=True).to_list()
+    others = [model for model in summary["models"] if model not in models]
+    lines = [f"# {escaped(summary['dataset'])}: which pooling?", ""]
+    for model in models:
+        lines += verdicts.of_model(table.filter(encoder=model))
+    lines += [f"- **{escaped(model)}** was not compared{_why(summary['models'][model])}." for model in others]
+    if not models and not others:
+        lines.append("There are no models: `models` in params.yaml is empty.")
+    lines.append("")
+    if summary["chosen_on"] in table["split"]:
+        lines += [
+            f"**There is no split but {escaped(summary['chosen_on'])}**: layers were chosen on the pairs that rho is "
+            "reported on, which flatters a choice among many.",
+            "",
+        ]
+    if models:
+        split, reference = shown_split(table, summary), verdicts.reference_of(table)
+        lines += ["![Spearman's rho by layer, and differences from the mean](poolings.png)", ""]
+        lines += [caption(split, reference, method), ""]
+        for model in models:
+            lines += _model(model, table.filter(encoder=model, split=split), summary["models"][model])
+        lines += methods.of_poolings(method, summary["chosen_on"])
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def shown_split(table: pl.DataFrame, summary: Mapping[str, Any]) -> str | None:
+    """The split of which the page and the picture show everything; None without models."""
+    names = table["split"].unique(maintain_order=True).to_list()
+    return main_split(names, summary["subsets"]) or (names[-1] if names else None)
+
+
+def _why(model: Mapping[str, Any]) -> str:
+    """The reasons for which a model has no rows, after a colon."""
+    reasons = [escaped(reason.rstrip(".")) for reason in model["left_out"].values()]
+    return f": {'; '.join(reasons)}" if reasons else ""
+
+
+def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str]:
+    """Everything on one model."""
+    lines = [f"## {escaped(model)}", "", *combinations.sections(rows)]
+    lines += [*learned.sections(model, found["learned"]), *attention.sections(model, found["attention"])]
+    if found["left_out"]:
+        listed = [f"{words(name)} ({escaped(reason)})" for name, reason in found["left_out"].items()]
+        lines += [f"Left out: {'; '.join(listed)}.", ""]
+    return lines
+
+
+def caption(split: str | None, reference: str, method: Method) -> str:
+    """What the picture shows; reference: the pooling that the others are compared with."""
+    return (
+        f"On {escaped(split or '')}. Left: rho of some poolings by layer; shading spans the runs of a learned pooling. "
+        f"Right: difference from {verdicts.named(reference)} at the selected layer, with its "
+        f"{percent(method.confidence)} interval; red and filled: p < .05 after Holm's correction. "
+        "[How to read this page](#how-to-read-this-page) explains the figures."
+    )

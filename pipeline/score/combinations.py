@@ -1,0 +1,104 @@
+"""Vectors -> the scores of every correction and similarity, and their rows in a table: what run and sweep share."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipeline.base.errors import InputError
+from pipeline.formats.parquet import Column, schema_of
+from pipeline.formats.scores import COLUMNS
+from pipeline.pool.corrections import RankError, TrainVectors
+from pipeline.pool.names import Correction
+from pipeline.score.similarities import Similarity, score_pairs
+
+OF_PAIRS = ("pair_id", "split", "label")
+ROWS_AT_ONCE = 1 << 18
+"""rows of a table, at most, unless a combination has more: each takes hundreds of bytes on its way to a file"""
+
+
+@dataclass
+class Table:
+    """Scores of all pairs by some combinations, as they become known."""
+
+    pairs: pl.DataFrame
+    """P pairs (C2), in the order of pair_id"""
+    columns: dict[str, Column] = field(default_factory=lambda: COLUMNS)
+    """of the table: those of C5, or of a sweep"""
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    """of each combination, the columns that are not of a pair, and not the score"""
+    scores: list[np.ndarray] = field(default_factory=list)
+    """of each combination, (P,)"""
+
+    def add(self, scores: np.ndarray, **key: Any) -> None:
+        """The scores (P,) of a combination. InputError where one is not finite."""
+        if not np.isfinite(scores).all():
+            row = int(np.argmin(np.isfinite(scores)))
+            layer = "" if key["layer"] is None else f", layer {key['layer']}"
+            raise InputError(
+                f"the {key['similarity']} of {key['encoder']}{layer} is {scores[row]} for pair "
+                f"{self.pairs['pair_id'][row]} (split {self.pairs['split'][row]}), and for "
+                f"{int((~np.isfinite(scores)).sum())} pairs in all: its vectors are not finite"
+            )
+        self.keys.append(key)
+        self.scores.append(scores)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are rows for a part."""
+        return len(self.keys) * len(self.pairs) >= ROWS_AT_ONCE
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """The rows of whole combinations, ROWS_AT_ONCE at a time, a combination's pairs one behind the other."""
+        step = max(1, ROWS_AT_ONCE // len(self.pairs))
+        for start in range(0, len(self.keys), step):
+            yield self._rows(slice(start, start + step))
+
+    def _rows(self, some: slice) -> pl.DataFrame:
+        names = [name for name in self.columns if name not in (*OF_PAIRS, "score")]
+        types = pl.DataFrame(pa.Table.from_batches([], schema_of(self.columns))).schema
+        keys = pl.DataFrame(self.keys[some], schema={name: types[name] for name in names})
+        repeated = keys[np.repeat(np.arange(len(keys)), len(self.pairs))]
+        of_pairs = pl.concat([self.pairs.select(OF_PAIRS)] * len(keys))
+        scores = pl.Series("score", np.concatenate(self.scores[some]), pl.Float64)
+        return pl.concat([of_pairs, repeated, scores.to_frame()], how="horizontal").select(list(self.columns))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the vectors of one encoder and layer give."""
+
+    scores: list[tuple[Correction, Similarity, np.ndarray]]
+    """each with (P,) scores"""
+    low_rank: list[Correction]
+    """corrections that want more dimensions than the train vectors have, as those of last tokens at layer 0"""
+
+
+def at_layers(layers: Iterable[Any]) -> str:
+    """Words that follow what is said of some layers; none where it is said of a mix, whose layer is None."""
+    numbers = [str(layer) for layer in layers if layer is not None]
+    return f" at layer{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}" if numbers else ""
+
+
+def score_vectors(
+    vectors: np.ndarray,
+    pairs: pl.DataFrame,
+    train: np.ndarray,
+    corrections: Sequence[Correction],
+    similarities: Sequence[Similarity],
+) -> Scored:
+    """Sentence vectors (S, D), pairs (C2) and the ids of the train sentences (n,) -> scores of every combination."""
+    first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
+    train_vectors, scores, low_rank = TrainVectors(vectors[train]), [], []
+    for correction in corrections:
+        try:
+            corrected = correction.fit(train_vectors)(vectors)
+        except RankError:
+            low_rank.append(correction)
+            continue
+        for similarity, of_pairs in zip(similarities, score_pairs(corrected, first, second, similarities)):
+            scores.append((correction, similarity, of_pairs))
+    return Scored(scores, low_rank)

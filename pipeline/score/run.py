@@ -1,0 +1,75 @@
+"""The vectors or scores of one encoder -> its rows of contract C5."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.formats import baselines, vectors
+from pipeline.formats.damage import foreign
+from pipeline.formats.pairs import sentence_count
+from pipeline.formats.splits import train_sentences
+from pipeline.score.combinations import Table, at_layers, score_vectors
+from pipeline.score.settings import Score
+
+Log = Callable[[str], None]
+
+
+def to_stderr(line: str) -> None:
+    """Say something to whoever runs the stage."""
+    print(line, file=sys.stderr)
+
+
+def score_model(
+    path: str | Path, model: str, pairs: pl.DataFrame, settings: Score, log: Log = to_stderr
+) -> Iterator[pl.DataFrame]:
+    """A model's vectors (C4) at every layer, after every correction, by every similarity -> rows of C5, in parts."""
+    yield from _score_file(vectors.read(path, f"pool@{model}"), model, pairs, settings, log)
+
+
+def score_baseline(
+    folder: str | Path, name: str, pairs: pl.DataFrame, settings: Score, log: Log = to_stderr
+) -> Iterator[pl.DataFrame]:
+    """A baseline's vectors like those of a model, or the scores that it brings, as they are -> rows of C5, in parts."""
+    measures = baselines.read_info(folder, name)["measures"]
+    if not measures:
+        file = vectors.read(Path(folder) / "vectors.parquet", f"baseline@{name}")
+        yield from _score_file(file, name, pairs, settings, log)
+        return
+    table, brought = Table(pairs), baselines.read_scores(folder, name, len(pairs))
+    for measure in measures:
+        scores = brought[measure].to_numpy()
+        table.add(scores, encoder=name, pooling=None, correction=None, layer=None, similarity=measure)
+    yield from table.parts()
+
+
+def _score_file(
+    file: vectors.Vectors, encoder: str, pairs: pl.DataFrame, settings: Score, log: Log
+) -> Iterator[pl.DataFrame]:
+    """Layer by layer. A correction that wants more dimensions than the vectors have is left out, and logged."""
+    if file.info.encoder != encoder:
+        raise foreign(file.path, f"holds the vectors of {file.info.encoder}", file.stage)
+    train, needed = train_sentences(pairs), sentence_count(pairs)
+    low_rank: dict[str, list[int | None]] = {}
+    for number in file.layers:
+        table = Table(pairs)
+        rows = file.layer(number)
+        if len(rows) != needed:
+            raise foreign(file.path, f"holds {len(rows)} sentences, but the pairs have {needed}", file.stage)
+        layer = number if file.info.layers else None
+        scored = score_vectors(rows, pairs, train, settings.corrections, settings.similarities)
+        for correction, similarity, scores in scored.scores:
+            table.add(
+                scores,
+                encoder=encoder,
+                pooling=file.info.pooling,
+                correction=str(correction),
+                layer=layer,
+                similarity=str(similarity),
+            )
+        for correction in scored.low_rank:
+            low_rank.setdefault(str(correction), []).append(layer)
+        yield from table.parts()
+    for name, layers in low_rank.items():
+        log(f"{encoder}: {name} is left out{at_layers(layers)}, where the vectors have too low a rank")

@@ -1,0 +1,146 @@
+"""Contract C2: the rows of any source as `pairs` that point at distinct `sentences`. Nothing is encoded twice."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipeline.base.errors import InputError
+from pipeline.catalog.entries import Dataset
+from pipeline.text.columns import missing_label
+from pipeline.text.settings import Prepare
+from pipeline.text.sources import read_rows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset as the stage prepare writes it; the columns are those of pipeline/formats/pairs.py."""
+
+    pairs: pl.DataFrame
+    """P rows, in the row order of the source"""
+    sentences: pl.DataFrame
+    """S distinct texts, in order of first appearance"""
+    info: dict[str, Any]
+    """name, counts, and whether the labels are grades"""
+
+
+def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
+    """A dataset of the catalogue, by its entry and name. InputError for what cannot be read or correlated."""
+    what = f"dataset {name}"
+    rows = read_rows(entry, what)
+    if settings.limit is not None:
+        rows = rows.filter(pl.int_range(pl.len()).over("split") < settings.limit)
+    check(rows, what)
+    ids = numbered(rows)
+    first, second = (np.array([ids[text] for text in rows[column]]) for column in ("sentence1", "sentence2"))
+    pairs = pl.DataFrame(
+        {
+            "pair_id": np.arange(len(rows)),
+            "split": rows["split"],
+            "idx": rows["idx"],
+            "sentence1_id": first,
+            "sentence2_id": second,
+            "label": rows["label"],
+            "component": components(first, second, len(ids)),
+        }
+    )
+    sentences = pl.DataFrame({"sentence_id": np.arange(len(ids)), "text": list(ids)})
+    info = {
+        "dataset": name,
+        "graded": bool(set(pairs["label"].unique()) - {0.0, 1.0}),
+        "splits": {split: int(n) for split, n in pairs.group_by("split", maintain_order=True).len().iter_rows()},
+        "shared": shared(pairs),
+        "subsets": subsets(entry.subsets, pairs, what),
+        "sentences": len(sentences),
+        "components": int(pairs["component"].n_unique()),
+    }
+    return Prepared(pairs, sentences, info)
+
+
+def numbered(rows: pl.DataFrame) -> dict[str, int]:
+    """Distinct texts -> 0, 1, ... in order of first appearance, the first sentence of a pair before its second."""
+    texts = (text for pair in zip(rows["sentence1"].to_list(), rows["sentence2"].to_list()) for text in pair)
+    return {text: number for number, text in enumerate(dict.fromkeys(texts))}
+
+
+def check(rows: pl.DataFrame, what: str) -> None:
+    """Raise InputError for the first thing that makes a pair useless.
+
+    That is text without a word, a label that is not a number, or only one label in a split.
+    """
+    for column in ("sentence1", "sentence2"):
+        empty = [row for row, text in enumerate(rows[column].to_list()) if text is None or not text.split()]
+        if empty:
+            raise InputError(
+                f"{what}: {column} is empty in {len(empty)} pairs, first in split {rows['split'][empty[0]]}, "
+                f"idx {rows['idx'][empty[0]]}: remove or fill them"
+            )
+    labels = rows["label"]
+    useless = labels.is_null() | ~labels.is_finite().fill_null(False)
+    if useless.any():
+        row = int(useless.arg_max())  # type: ignore[arg-type]
+        raise InputError(
+            f"{what}: label {rows['written'][row]!r} (split {rows['split'][row]}, idx {rows['idx'][row]}) is not a "
+            "number: map it to 0/1 or to a grade, or point `columns.label` at another column"
+        )
+    for split in rows["split"].unique(maintain_order=True):
+        several_labels(labels.filter(rows["split"] == split), what, f"split {split}")
+    if (odd := missing_label(labels)) is not None:
+        raise InputError(
+            f"{what}: label {odd:g} in {int((labels == odd).sum())} of {len(labels)} pairs, all others are 0 or more. "
+            f"If it means that there is no label, set `no_label: {odd:g}` to leave them out; "
+            "if it is a grade, raise all grades so that none is negative"
+        )
+
+
+def several_labels(labels: pl.Series, what: str, group: str) -> None:
+    """Raise InputError where all labels of a group of pairs are the same."""
+    if labels.n_unique() == 1:
+        raise InputError(
+            f"{what}: all {len(labels)} labels of {group} are {labels[0]:g}, so nothing can be correlated. "
+            "Hidden test labels? List the other splits under `splits` in catalog.yaml"
+        )
+
+
+def components(first: np.ndarray, second: np.ndarray, n: int) -> np.ndarray:
+    """Connected components of n sentences joined by pairs (P,), (P,) -> component of each pair, (P,).
+
+    They are numbered by first appearance.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
+    of_sentence = connected_components(graph, directed=False)[1]
+    _, where, inverse = np.unique(of_sentence[first], return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(where))[inverse]
+
+
+def shared(pairs: pl.DataFrame) -> dict[str, int]:
+    """How many pairs of each split are in components that reach into another split."""
+    reaches = pl.col("split").n_unique().over("component") > 1
+    counts = (
+        pairs.with_columns(reaches.alias("reaches")).group_by("split", maintain_order=True).agg(pl.col("reaches").sum())
+    )
+    return dict(counts.iter_rows())
+
+
+def subsets(wanted: Mapping[str, object], pairs: pl.DataFrame, what: str) -> dict[str, list]:
+    """Subsets {name: "split[:n]"}, checked against the pairs -> {name: [split, n]}."""
+    checked, splits = {}, pairs["split"].unique(maintain_order=True).to_list()
+    for name, text in wanted.items():
+        match = re.fullmatch(r"(.+)\[:(\d+)\]", str(text))
+        if not match or match[1] not in splits or int(match[2]) < 2:
+            raise InputError(
+                f"{what}: subset {name} is {text!r}, expected split[:n] with one of {', '.join(splits)} "
+                "and n of 2 or more"
+            )
+        if name in splits:
+            raise InputError(f"{what}: subset {name} has the name of a split: give it another")
+        split, count = match[1], int(match[2])
+        several_labels(pairs.filter(split=split)["label"].head(count), what, f"subset {name} ({text})")
+        checked[name] = [split, count]
+    return checked

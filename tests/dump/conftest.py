@@ -1,0 +1,99 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.dump import run
+from pipeline.dump.settings import Dump
+from pipeline.models.rwkv6 import Rwkv6ForCausalLM
+from pipeline.models.rwkv6_config import Rwkv6Config
+from tests.helpers import ROOT
+
+SETTINGS = Dump(
+    dtype="float32", store="float16", layers="all", keep="tokens", batch_tokens=64, shard_mb=1, gate_tokens=0
+)
+
+PROGRAM = f"""
+import os, random, signal, sys, threading, time
+from pathlib import Path
+import numpy as np, torch, tqdm
+from pipeline.base import cli
+from pipeline.dump import passes, run
+from pipeline.dump.settings import Dump
+from pipeline.models.rwkv6 import Rwkv6ForCausalLM
+from pipeline.models.rwkv6_config import Rwkv6Config
+
+tqdm.tqdm.set_lock(threading.RLock())  # its own lock is shared by forks, so one that is killed would keep it
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = Rwkv6ForCausalLM(Rwkv6Config(vocab_size=64, hidden_size=32, num_hidden_layers=2, head_size=8)).eval()
+rng = np.random.default_rng(0)
+ids = [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(1500)]
+settings = {SETTINGS!r}
+honest = passes.hidden_layers
+
+def dump(out, store, pause=0.0):
+    passes.hidden_layers = lambda *args: time.sleep(pause) or honest(*args)
+    return run.dump(model, ids, np.arange(len(ids)), settings, "key", run.Places(Path(out), store=Path(store)))
+"""
+
+
+@pytest.fixture(autouse=True)
+def seeded(seed):
+    """Torch draws from the fresh seed that is shown when a test fails."""
+    torch.manual_seed(seed)
+
+
+@pytest.fixture
+def settings():
+    """Small shards of small batches: some hundred sentences fill several."""
+    return SETTINGS
+
+
+@pytest.fixture
+def model(seeded):
+    return Rwkv6ForCausalLM(Rwkv6Config(vocab_size=64, hidden_size=32, num_hidden_layers=2, head_size=8)).eval()
+
+
+@pytest.fixture
+def sentences(rng):
+    """A function: token ids of n sentences of 1 to 39 tokens, and their sentence ids, which are no row numbers."""
+
+    def draw(n):
+        return [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(n)], rng.permutation(n) + 1000
+
+    return draw
+
+
+@pytest.fixture
+def dump(tmp_path, settings):
+    """A function: dump sentences into a folder below tmp_path -> the facts; other settings by name."""
+
+    def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, **changes):
+        places = run.Places(tmp_path / out, manifest, tmp_path / scratch)
+        return run.dump(model, *given, replace(settings, **changes), key, places)
+
+    return dump_sentences
+
+
+@pytest.fixture(scope="session")
+def program_in():
+    """A function: start a process in a folder that has `dump(out, store, pause)` and runs some lines."""
+
+    def start(folder, lines, **options):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", PROGRAM + lines]
+        return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **options)
+
+    return start
+
+
+@pytest.fixture
+def program(program_in, tmp_path):
+    """The same, in tmp_path."""
+    return partial(program_in, tmp_path)

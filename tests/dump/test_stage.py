@@ -1,0 +1,197 @@
+"""The stage: tokens in, shards and a manifest out; and what a failure leaves as it was."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import yaml
+
+import stages.dump
+from pipeline.base.errors import InputError
+from pipeline.formats import dumps, manifest, pairs, states, tokens
+from pipeline.formats.tokens import Tokens
+from pipeline.models.rwkv6 import Rwkv6ForCausalLM
+from pipeline.models.rwkv6_config import Rwkv6Config
+from tests.helpers import ROOT, contents, run
+
+SIZES = {"vocab_size": 256, "hidden_size": 32, "num_hidden_layers": 2, "head_size": 8}
+WIDE = {"vocab_size": 256, "hidden_size": 256, "num_hidden_layers": 1, "head_size": 64}  # 1 MB holds 976 tokens
+TEXTS = ["a cat", "a dog", "a bird", "an eel", "a fly", "a cow"]
+PATHS = {
+    "tokens": Path("data/tokens/tiny.parquet"),
+    "sentences": Path("data/pairs/sentences.parquet"),
+    "out": Path("data/states/tiny"),
+    "manifest": Path("data/manifests/tiny.json"),
+}
+
+
+def change(file, **changes):
+    """Change params.yaml or catalog.yaml; a mapping is merged into what is there."""
+    values = yaml.safe_load(Path(file).read_text())
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    Path(file).write_text(yaml.safe_dump(values))
+
+
+def write_texts(texts, truncated=()):
+    """Sentences, and their bytes as tokens of the model `tiny`."""
+    table = pl.DataFrame({"sentence_id": np.arange(len(texts)), "text": texts})
+    labels = [0.0, 1.0]
+    first = pl.DataFrame(
+        {"pair_id": [0, 1], "split": "test", "idx": [0, 1], "sentence1_id": 0, "sentence2_id": [1, 2]}
+    ).with_columns(label=pl.Series(labels), component=0)
+    pairs.write("data/pairs", first, table, {})
+    ids = [np.frombuffer(text.encode(), np.uint8).astype(np.int32) for text in texts]
+    pieces = {byte: chr(byte) for byte in range(256)}
+    cut = np.isin(np.arange(len(texts)), truncated)
+    tokens.write(PATHS["tokens"], Tokens("tiny", np.arange(len(texts)), ids, pieces, cut, {"tokenizer": "bytes"}))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, settings):
+    """A folder, the current one, with settings, a random model `tiny`, sentences and their tokens."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump({"dump": vars(settings)}))
+    tiny = {"random": 0, "config": {"model_type": "rwkv6", **SIZES}, "tokenizer": "bytes"}
+    Path("catalog.yaml").write_text(yaml.safe_dump({"models": {"tiny": tiny}}))
+    write_texts(TEXTS)
+    threads = torch.get_num_threads()  # the stage sets them
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def dump():
+    stages.dump.main("tiny", **PATHS, device="cpu", threads=1)
+
+
+def read_manifest():
+    return manifest.read(PATHS["manifest"], "tiny")
+
+
+def use_checkpoint(model):
+    """Make the project's model a folder with these weights."""
+    model.save_pretrained("weights")
+    change("catalog.yaml", models={"tiny": {"path": "weights", "tokenizer": "bytes"}})
+
+
+def tiny(**changes):
+    return Rwkv6ForCausalLM(Rwkv6Config(**(SIZES | changes))).eval().requires_grad_(False)
+
+
+def left_behind():
+    """Files of a dump: in its output, its manifest, or half written in the scratch folder."""
+    folders = (Path("data/states").rglob("*"), Path("data/manifests").rglob("*"), Path(".drillcore").rglob("*.part"))
+    return [str(file) for files in folders for file in files if file.is_file()]
+
+
+def test_the_manifest_says_what_was_dumped_and_readers_take_it(project, capsys):
+    change("params.yaml", dump={"gate_tokens": 100})
+    dump()
+    facts = read_manifest()
+    stored = dumps.read(PATHS["out"], facts)
+    assert sorted(stored.sentence_ids()) == list(range(len(TEXTS)))
+    assert (facts["sentences"], facts["tokens"]) == (len(TEXTS), sum(map(len, TEXTS)))
+    assert facts["parts"]["weights"]["random"] == 0
+    assert facts["gate"]["tokens"] == facts["tokens"]
+    assert f"tiny: {facts['gate']['bits_per_byte']:.3f} bits per byte" in capsys.readouterr().err
+
+
+def test_the_same_again_computes_nothing_and_changes_nothing(project, monkeypatch):
+    dump()
+    before = contents("data")
+    monkeypatch.setattr("pipeline.dump.passes.hidden_layers", None)
+    dump()
+    assert contents("data") == before
+
+
+def test_truncated_sentences_are_counted_in_the_manifest(project):
+    write_texts(TEXTS, truncated=[1, 4])
+    dump()
+    assert read_manifest()["truncated"] == 2
+
+
+def test_tokens_of_another_model_are_refused(project):
+    change("catalog.yaml", models={"other": {"random": 1, "tokenizer": "bytes"}})
+    with pytest.raises(InputError, match=r"tiny\.parquet is of tiny, expected other.*tokenize@other"):
+        stages.dump.main("other", **PATHS, device="cpu", threads=1)
+    assert left_behind() == []
+
+
+def test_a_vocabulary_that_is_too_small_ends_the_dump_before_it_writes(project):
+    use_checkpoint(tiny(vocab_size=64))
+    with pytest.raises(InputError, match=r"token id \d+ is outside the vocabulary of 64 of model tiny"):
+        dump()
+    assert left_behind() == []
+
+
+def test_states_that_overflow_float16_name_layer_value_limit_and_remedy_and_float32_holds_them(project):
+    model = tiny()
+    model.rwkv.blocks[0].pre_ln.weight *= 1e6
+    use_checkpoint(model)
+    message = r"layer 0 reaches \d.*, above the 65504 of float16: set dump\.store to float32"
+    with pytest.raises(InputError, match=message):
+        dump()
+    assert left_behind() == []
+    change("params.yaml", dump={"store": "float32"})
+    dump()
+    layers = [states.layer(batch, "layer_00") for batch in dumps.read(PATHS["out"], read_manifest()).batches]
+    assert {layer.dtype for layer in layers} == {np.dtype(np.float32)}
+    assert 65504 < max(np.abs(layer).max() for layer in layers) < 1e8
+    assert read_manifest()["store"] == "float32"
+
+
+@pytest.mark.parametrize("store", ["float16", "float32"])
+def test_weights_that_are_not_numbers_are_noticed_and_named(project, store):
+    model = tiny()
+    model.rwkv.blocks[1].feed_forward.value.weight[0, 0] = torch.nan
+    use_checkpoint(model)
+    change("params.yaml", dump={"store": store})
+    message = r"layer 2 holds NaN or infinity before it is stored: the weights or dump\.dtype are at fault"
+    with pytest.raises(InputError, match=message):
+        dump()
+    assert left_behind() == []
+
+
+def test_a_dump_that_fails_in_its_second_shard_leaves_the_earlier_dump_as_it_was(project):
+    # a letter that only the longest sentences have will be NaN; the others fill the first shard of 1 MB
+    write_texts(["ab" * 80 + str(i) for i in range(10)] + ["ab" * 90 + f"~{i}" for i in range(2)])
+    change("params.yaml", dump={"batch_tokens": 1000})
+    wide = {"random": 0, "config": {"model_type": "rwkv6", **WIDE}, "tokenizer": "bytes"}
+    change("catalog.yaml", models={"tiny": wide})
+    dump()
+    assert len(read_manifest()["shards"]) > 1
+    before = contents("data")
+    model = tiny(**WIDE)
+    model.rwkv.embeddings.weight[ord("~")] = torch.nan
+    use_checkpoint(model)
+    with pytest.raises(InputError, match=r"layer 0 holds NaN"):
+        dump()
+    assert contents("data") == before
+    assert not list(Path(".drillcore").rglob("*.part"))
+
+
+def test_a_dump_with_fewer_shards_leaves_none_of_the_earlier_ones(project):
+    dump()
+    (PATHS["out"] / "shard-00007.arrow").write_bytes((PATHS["out"] / "shard-00000.arrow").read_bytes())
+    dump()
+    names = [shard["name"] for shard in read_manifest()["shards"]]
+    assert sorted(path.name for path in PATHS["out"].iterdir()) == names == ["shard-00000.arrow"]
+
+
+def test_the_command_ends_in_one_line_for_bad_input_and_takes_the_options_of_dvc_yaml(project):
+    options = [item for name, path in PATHS.items() for item in (f"--{name}", str(path))]
+
+    def command(model):
+        arguments = ["python", "-m", "stages.dump", "--model", model, *options, "--device", "cpu"]
+        return run(project, *arguments, check=False, PYTHONPATH=str(ROOT))
+
+    unknown = command("tinny")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert unknown.stderr.startswith("error: no model 'tinny' in catalog.yaml: did you mean tiny?")
+    assert len(unknown.stderr.splitlines()) == 1
+    done = command("tiny")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(PATHS["manifest"].read_text())["model"] == "tiny"

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.preprocessing import StandardScaler
+
+from pipeline.base.errors import InputError
+from pipeline.pool.corrections import CORRECTIONS, RankError, Spectrum, TrainVectors
+from pipeline.pool.names import Correction
+
+
+def draw(rng, n=60, dim=7):
+    """Train and other vectors with a common offset and directions of very different variance."""
+    directions = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    mix = directions * 10.0 ** -(np.arange(dim)[:, None] ** 0.5)
+    return rng.standard_normal((n, dim)) @ mix + 3, rng.standard_normal((20, dim)) @ mix + 3
+
+
+def fit(name, train):
+    return Correction.parse(name).fit(train)
+
+
+ORACLES = {  # by scikit-learn; add a row for a new correction
+    "none": lambda train, x: x,
+    "centre": lambda train, x: StandardScaler(with_std=False).fit(train).transform(x),
+    "standardise": lambda train, x: StandardScaler().fit(train).transform(x),
+    "all_but_the_top_2": lambda train, x: x - PCA(2).fit(train).inverse_transform(PCA(2).fit(train).transform(x)),
+    "whitening_3": lambda train, x: (
+        PCA(3, whiten=True).fit(train).transform(x) * np.sqrt(len(train) / (len(train) - 1))
+    ),
+}
+
+
+def test_every_entry_is_tested():
+    assert {Correction.parse(name).entry for name in ORACLES} == set(CORRECTIONS)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_corrections_equal_scikit_learn(name, rng):
+    train, x = draw(rng)
+    corrected, expected = fit(name, train)(x), ORACLES[name](train, x)
+    largest = np.abs(x).max()
+    assert np.abs(np.abs(corrected) - np.abs(expected)).max() < 1e-9 * largest + 1e-9  # the sign of a direction is free
+    assert corrected @ corrected.T == pytest.approx(expected @ expected.T, rel=1e-8, abs=1e-8)
+
+
+def test_whitened_train_vectors_are_uncorrelated_with_variance_one(rng):
+    train, _ = draw(rng)
+    whitened = fit("whitening_7", train)(train)
+    # the error of an eigenvector is eps / the relative size of the smallest eigenvalue, summed over 7 dimensions
+    condition = np.linalg.cond(train - train.mean(axis=0)) ** 2
+    tolerance = 7 * 10 * np.finfo(float).eps * condition
+    assert tolerance < 1e-6
+    assert whitened.T @ whitened / len(train) == pytest.approx(np.eye(7), abs=tolerance)
+
+
+def test_whitened_vectors_of_other_sentences_are_not(rng):
+    train, x = draw(rng)
+    whitened = fit("whitening_7", train)(x)
+    assert np.abs(whitened.T @ whitened / len(x) - np.eye(7)).max() > 0.05
+
+
+def test_principal_directions_without_a_mean_are_those_of_truncated_svd(rng):
+    train, _ = draw(rng)
+    sigma, top = Spectrum.of(train).largest(2, "x")
+    oracle = TruncatedSVD(2, algorithm="arpack").fit(train)
+    assert sigma == pytest.approx(oracle.singular_values_, rel=1e-9)
+    assert np.abs(np.sum(top.T * oracle.components_, axis=1)) == pytest.approx([1, 1], abs=1e-9)
+
+
+def test_a_dimension_without_variance_is_nothing(rng):
+    train, x = draw(rng)
+    train[:, 2] = 3.3
+    assert (fit("standardise", train)(x)[:, 2] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["whitening_8", "all_but_the_top_61"])
+def test_more_directions_than_there_are_is_refused(name, rng):
+    message = rf"{name}: 60 train vectors of 7 dimensions have rank 7, expected k from 1 to 7"
+    with pytest.raises(RankError, match=message):
+        fit(name, draw(rng)[0])
+    assert issubclass(RankError, InputError)
+
+
+def test_equal_vectors_have_no_directions():
+    assert Spectrum.of(np.zeros((4, 3))).rank == 0
+    with pytest.raises(RankError, match="4 train vectors of 3 dimensions have rank 0"):
+        fit("whitening_1", np.ones((4, 3)))
+
+
+def test_two_corrections_share_one_spectrum(rng, monkeypatch):
+    calls, eigh = [], np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: calls.append(1) or eigh(matrix))
+    train, x = draw(rng)
+    shared = TrainVectors(train)
+    for name in ("whitening_3", "all_but_the_top_1"):
+        assert np.array_equal(Correction.parse(name).fit(shared)(x), fit(name, train)(x))
+    assert len(calls) == 3

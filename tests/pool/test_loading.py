@@ -1,0 +1,40 @@
+"""The lines of docs/howto/loading.md that load vectors, as printed there; and Hugging Face datasets."""
+
+import re
+
+import numpy as np
+import pytest
+
+from pipeline.formats import vectors
+from pipeline.pool.inputs import Inputs
+from pipeline.pool.names import MEAN
+from pipeline.pool.run import pool
+from tests.helpers import ROOT
+from tests.pool.dumps import draw_states, write_tokens
+
+
+def test_the_lines_of_the_documentation_load_the_vectors(tmp_path, rng):
+    """With this file's path, width and layer put in."""
+    import datasets
+    import duckdb
+    import pandas
+    import polars
+
+    path = tmp_path / "v.parquet"
+    pool(write_tokens(tmp_path / "states", draw_states(rng)), MEAN, path, "m", Inputs())
+    exact = vectors.read(path, "pool@m").layer(1)
+    page = ROOT / "docs/howto/loading.md"
+    if not page.exists():
+        pytest.skip(f"{page} is not written yet")
+    text = page.read_text()
+    lines = [line for line in text.splitlines() if re.match(r"(polars|pandas|duckdb)\..*data/pooled/.*layer_03", line)]
+    assert [line.split(".")[0] for line in lines] == ["polars", "pandas", "duckdb"]
+    lines = [re.sub(r"data/pooled/[^\"']+", str(path), line) for line in lines]
+    lines = [line.replace("[192]", "[8]").replace("layer_03", "layer_01") for line in lines]
+    libraries = {"polars": polars, "pandas": pandas, "duckdb": duckdb}
+    in_polars, in_pandas, in_duckdb = (eval(line, libraries) for line in lines)
+    in_datasets = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path)).sort("sentence_id")["layer_01"][:]
+    assert np.array_equal(in_polars, exact)
+    assert np.array_equal(np.stack(in_pandas.sort_index()), exact)
+    assert np.array_equal(np.array([vector for _, vector in sorted(in_duckdb.fetchall())], dtype=np.float32), exact)
+    assert np.array_equal(np.array(in_datasets, dtype=np.float32), exact)

@@ -1,0 +1,356 @@
+"""results/report.md: its figures are those of the tables, and what does not apply is not on it."""
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.formats.splits import main_split
+from pipeline.formats.tables import CORRELATIONS
+from pipeline.report import correlations, depth, methods, page
+from pipeline.report.material import Method
+from pipeline.report.rows import reported_splits
+from pipeline.report.settings import Report
+from tests.report import making
+from tests.report.making import FAILED, METHOD, SUBSETS
+
+
+def text_of(material, method=METHOD, false_positives=2):
+    return page.page(material, method, Report(false_positives))
+
+
+@pytest.fixture
+def material(rng):
+    return making.material(rng)
+
+
+@pytest.fixture
+def text(material):
+    return text_of(material)
+
+
+def below(text, heading):
+    """The lines below a heading, up to the next one."""
+    return re.split(r"^#+ ", text.split(f" {heading}\n")[1], flags=re.M)[0]
+
+
+def cells_of(text, heading):
+    """The rows of the table below a heading as dictionaries, and its header."""
+    lines = [line for line in below(text, heading).splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return [dict(zip(header, row)) for row in rows]
+
+
+def bracketed(row, name, sign=""):
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def without(table, *names):
+    """A table of CORRELATIONS with some columns empty."""
+    return table.with_columns(pl.lit(None, CORRELATIONS[name][0]).alias(name) for name in names)
+
+
+def test_the_results_are_the_selected_rows_of_the_table_rounded_best_first(material, text):
+    rows = material.table.filter(pl.col("selected"), split="test").sort("spearman", descending=True)
+    found = cells_of(text, "test")
+    assert len(found) == len(rows) == 5
+    for cells, row in zip(found, rows.iter_rows(named=True)):
+        assert cells["encoder"] == row["name"]
+        assert cells["layer"] == ("" if row["layer"] is None else str(row["layer"]))
+        assert cells["rho"] == bracketed(row, "spearman")
+        assert cells["AUC"] == bracketed(row, "auc")
+        assert cells["Pearson's r"] == f"{row['pearson']:.3f}"
+        assert cells["rho / ceiling"] == f"{row['spearman_of_ceiling']:.3f}"
+
+
+def test_the_comparison_is_that_of_the_table_rounded(material, text):
+    rows = material.table.filter(pl.col("difference").is_not_null(), split="test").sort("difference", descending=True)
+    found = cells_of(text, "Against overlap dice (test)")
+    assert [cells["encoder"] for cells in found] == rows["name"].to_list()
+    for cells, row in zip(found, rows.iter_rows(named=True)):
+        assert cells["rho minus that of overlap dice"] == bracketed(row, "difference", "+")
+        assert cells["p"] == f"{row['difference_p']:.2g}"
+        assert cells["partial rho given overlap dice"] == bracketed(row, "partial", "+")
+        assert cells["AUC minus that of overlap dice"] == f"{row['auc_difference']:+.3f}"
+        assert cells["p (DeLong)"] == f"{row['auc_difference_p']:.2g}"
+    low, high = rows["detectable"].min(), rows["detectable"].max()
+    sentence = f"Minimum detectable difference in rho: {low:.3f} to {high:.3f}, depending on the encoder."
+    assert sentence in below(text, "Against overlap dice (test)")
+
+
+def test_decisions_have_a_floor(rng):
+    table = making.correlations(rng).with_columns(pl.lit(0.5).alias("positives"))
+    text = text_of(making.material(rng, table))
+    rows = table.filter(pl.col("accuracy").is_not_null(), split="test").sort("accuracy", descending=True)
+    found = cells_of(text, "Positive or not (test)")
+    for cells, row in zip(found, rows.iter_rows(named=True)):
+        assert [cells["encoder"], cells["accuracy"], cells["MCC"]] == [
+            row["name"],
+            f"{row['accuracy']:.3f}",
+            f"{row['mcc']:.3f}",
+        ]
+        assert [cells["F1"], cells["balanced accuracy"]] == [f"{row['f1']:.3f}", f"{row['balanced_accuracy']:.3f}"]
+    assert list(found[-1].values()) == ["*always positive*", "", "0.500", "0.667", "0.500", "0.000"]
+    assert "never positive" not in text
+    best = rows["accuracy"][0]
+    assert f"standard error of {np.sqrt(best * (1 - best) / 40):.3f}." in below(text, "Positive or not (test)")
+
+
+def test_where_positives_are_rare_calling_none_positive_is_a_floor_too():
+    assert correlations.without_scores(0.25) == [
+        ["*always positive*", "", "0.250", "0.400", "0.500", "0.000"],
+        ["*never positive*", "", "0.750", "0.000", "0.500", "0.000"],
+    ]
+
+
+def test_the_slope_of_each_model_by_split(material, text):
+    for model, cells in zip(("m", "n"), cells_of(text, "Does rho rise or fall with depth?")):
+        assert cells["encoder"] == model
+        for split in ("validation", "test", "test-20"):
+            row = material.table.filter(pl.col("slope").is_not_null(), encoder=model, split=split).row(0, named=True)
+            assert cells[f"{split}: rho per layer"] == bracketed(row, "slope", "+")
+    assert "On test, rho has no significant trend for **m**, **n**." in text
+
+
+def test_what_is_said_of_slopes():
+    rows = pl.DataFrame({"name": list("abcd"), "slope": [0.1, -0.1, 0.2, 0.1], "slope_p": [0.01, 0.04, 0.2, None]})
+    assert depth.verdict(rows, "test") == [
+        "On test, rho rises significantly with depth for **a**; it falls significantly with depth for **b**; "
+        "it has no significant trend for **c**, **d**."
+    ]
+    assert depth.verdict(rows.clear(), "test") == []
+
+
+def test_the_answer_comes_first(rng):
+    table = making.correlations(rng)
+    best = pl.when((pl.col("name") == "words") & (pl.col("split") == "test")).then(0.95).otherwise("spearman")
+    table = table.with_columns(best.alias("spearman"))
+    answer = text_of(making.material(rng, table)).split("\n\n")[1]
+    row = table.filter(name="words", split="test").row(0, named=True)
+    assert answer.startswith(
+        f"On test, **words** has the largest rho: {bracketed(row, 'spearman')}. The best model is **"
+    )
+    assert "(mean, layer 1): " in answer
+    assert answer.endswith("No encoder differs significantly from overlap dice.")
+    p = pl.when(pl.col("difference") > 0).then(0.01).when(pl.col("difference") < 0).then(0.02).otherwise(None)
+    rows = table.filter(pl.col("difference").is_not_null(), split="test").sort("spearman", descending=True)
+    answer = text_of(making.material(rng, table.with_columns(p.alias("difference_p")))).split("\n\n")[1]
+    for word, sign in (("above overlap dice", 1), ("below", -1)):
+        names = rows.filter(pl.col("difference").sign() == sign)["name"].to_list()
+        assert (f"Significantly {word}: {', '.join(names)}." in answer) == bool(names)
+
+
+def test_the_picture_comes_before_every_table(text):
+    assert text.index("![") < text.index("| ---")
+
+
+def test_what_does_not_apply_is_not_on_the_page(rng, material):
+    table = material.table
+    graded = making.material(
+        rng, without(table, "positives", *making.CLASSES, "auc", "auc_difference", "auc_difference_p")
+    )
+    for absent in ("ositive or not", "p (DeLong)", "| AUC", "are positive", "AUC minus"):
+        assert absent not in text_of(graded)
+    alone = text_of(making.material(rng, without(table, *making.VERSUS)), Method(0.9, 100, None))
+    for absent in ("Against", "Minimum detectable", "Partial rho", "differs significantly"):
+        assert absent not in alone
+    assert "## Does rho rise" not in text_of(making.material(rng, without(table, "slope")))
+    baselines = text_of(making.material(rng, table.filter(pl.col("layer").is_null())))
+    for absent in (
+        "Every layer",
+        "Language-model check\n",
+        "Worst false positives",
+        "Where the states",
+        "Shaded",
+        "The best model",
+    ):
+        assert absent not in baselines
+    assert "Worst false positives" not in text_of(material, false_positives=0)
+
+
+def test_every_kind_of_p_and_interval_is_named_with_its_correction(text):
+    for said in (
+        "Brackets are 90 % intervals, each by itself.",
+        "(12,345 resamples)",
+        "Each column has Holm's correction over the rows of its table.",
+        "A single interval can exclude 0 although the corrected p-value is large.",
+        "DeLong's method over components",
+        "not corrected for the number of encoders",
+        "90 % bands that hold for all layers of a curve at once",
+        "the one with the largest rho on train",
+    ):
+        assert said in text
+
+
+def test_the_split_that_layers_were_chosen_on_is_not_reported(material, text):
+    assert reported_splits(material.table, SUBSETS) == ["validation", "test", "test-20"]
+    assert re.findall(r"^## (.*)$", text, flags=re.M)[:3] == ["validation", "test", "test-20"]
+    assert main_split(["validation", "test", "test-20"], SUBSETS) == "test"
+    assert main_split(["test-20"], SUBSETS) is None
+
+
+def test_splits_that_layers_were_chosen_on_are_marked(rng, material, text):
+    assert "inflates" not in text
+    alone = making.material(rng, material.table.filter(split="test"))
+    assert text_of(alone).count("which inflates the figures of the models") == 1
+    info = {"dataset": "toy", "subsets": {"train-20": ["train", 20]}, "shared": {}}
+    table = material.table.with_columns(pl.col("split").replace("test-20", "train-20"))
+    marked = making.material(rng, table, info=info)
+    assert "which inflates" in correlations.facts(marked, "train-20")
+    assert "which inflates" not in correlations.facts(marked, "test")
+
+
+def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_named(rng, material, text):
+    assert "Warning" not in text
+    assert cells_of(text, "Language-model check")[0]["better than a unigram model"] == "yes"
+
+    def checked(*given):
+        return text_of(making.material(rng, material.table, manifests={"m": making.manifest("m", *given)}))
+
+    wrong = checked(FAILED)
+    assert wrong.splitlines()[2].startswith(
+        "> **Warning: m fails the language-model check.** It needs 5.12 bits per byte, a unigram model 2.50. "
+        "Either it is untrained, or its tokenizer is not the one it was trained with."
+    )
+    assert cells_of(wrong, "Language-model check")[0]["better than a unigram model"] == "**no: check the tokenizer**"
+    random = checked(FAILED, {"random": 3})
+    assert "Its weights are random." in random
+    assert cells_of(random, "Language-model check")[0]["better than a unigram model"] == "no (random weights)"
+    unmeasured = checked(None)
+    assert "Warning" not in unmeasured
+    assert cells_of(unmeasured, "Language-model check")[0]["better than a unigram model"] == "not measured"
+
+
+def test_bits_truncation_coverage_and_provenance_are_reported(text):
+    [row, _] = cells_of(text, "Language-model check")
+    assert [row["bits per byte"], row["unigram of bytes"], row["unigram of its tokens"]] == ["1.500", "4.400", "2.500"]
+    assert [row["sentences"], row["truncated"], row["tokens"]] == ["12", "3", "120"]
+    assert "| glove | 50 | 0.9877 | 2 |" in text
+    assert (
+        "| m | sha256 0123456789ab | bytes | float32, stored as float16 | tokens of 3 layers | torch 2.0 | 0a1b |"
+        in text
+    )
+
+
+def test_the_seed_of_random_weights_is_reported(rng):
+    manifests = {"m": making.manifest("m", FAILED, {"random": 7})}
+    assert "| m | random, seed 7 | bytes |" in text_of(making.material(rng, manifests=manifests))
+
+
+def test_too_few_components_and_shared_components_are_said(rng, material, text):
+    assert "**Few components: the pairs count as 20. Below 30, intervals are too narrow" in below(text, "test-20")
+    assert "Few components" not in below(text, "test")
+    assert "2 of the pairs are in components that reach into another split." in below(text, "test")
+    assert "another split" not in below(text, "validation")
+
+
+@pytest.mark.parametrize(
+    ("pooling", "said"),
+    [("mean", False), ("attention", True), ("attention_2", True), ("scalar_mix", True), ("last_4", False)],
+)
+def test_a_learned_pooling_is_said_to_be_one(rng, pooling, said):
+    table = making.correlations(rng).with_columns(pl.col("pooling").replace("mean", pooling))
+    sentence = f"**{pooling.replace('_', ' ')} was learned from the labels of the train pairs**"
+    assert (sentence in text_of(making.material(rng, table))) == said
+
+
+def false_positives(material, count, model="m", layer=1):
+    """The worst false positives of a model on test by definition: (score, rank, pair)."""
+    scores = pl.concat(making.scores_tables(material)).filter(encoder=model, layer=layer, split="test")
+    pairs = scores.sort("score", descending=True).rows(named=True)
+    ranked = [(row["score"], rank, row["pair_id"]) for rank, row in enumerate(pairs, 1) if row["label"] == 0]
+    return ranked[:count]
+
+
+def test_the_worst_false_positives_are_those_by_definition_with_their_sentences(material, text):
+    found = re.findall(
+        r"^- (\S+) \(rank (\d+) of 40\), pair (\d+)  \n  (.*)  \n  (.*)$",
+        below(text, "Worst false positives (test)"),
+        flags=re.M,
+    )
+    expected = false_positives(material, 2) + false_positives(material, 2, "n")
+    assert [tuple(pair[:3]) for pair in found] == [
+        (f"{score:.4f}", str(rank), str(pair)) for score, rank, pair in expected
+    ]
+    assert [pair[3:] for pair in found] == [(f"no. {2 * pair}", f"no. {2 * pair + 1}") for *_, pair in expected]
+
+
+def test_graded_labels_have_false_positives_of_the_lowest_grade(rng):
+    material = making.material(rng, graded=True)
+    lead = below(text_of(material), "Worst false positives (test)")
+    lowest = material.pairs.filter(split="test")["label"].min()
+    assert f"Pairs with label {lowest:g} that each model" in lead
+
+
+def test_a_mix_of_layers_has_false_positives_too(rng):
+    table = making.correlations(rng, [("m", "first_last", "none", None, "cosine"), *making.ENCODERS[-3:]])
+    material = making.material(rng, table, manifests={"m": making.manifest("m")})
+    assert "**m**, first last, cosine:" in below(text_of(material), "Worst false positives (test)")
+
+
+def test_sentences_and_splits_are_shown_as_they_are(rng):
+    table = making.correlations(rng).with_columns(pl.col("split").replace("test", "te|st <b>"))
+    material = making.material(rng, table)
+    pairs = material.pairs.with_columns(pl.col("split").replace("test", "te|st <b>"))
+    nasty = material.sentences.with_columns(text=pl.lit("---\n<i>&amp; http://a.org \x1b[31m"))
+    text = text_of(making.material(rng, table, pairs=pairs, sentences=nasty))
+    assert r"## te\|st \<b\>" in text
+    assert r"\---\\n\<i\>\&amp; http\:\/\/a\.org \\x1b\[31m" in text
+    assert "\x1b" not in text
+    assert "<i>" not in text
+
+
+def test_an_empty_sentence_is_said_to_be_empty(rng, material):
+    blank = material.sentences.with_columns(text=pl.lit(""))
+    assert "*(empty)*" in text_of(making.material(rng, material.table, sentences=blank))
+
+
+def varied(rng):
+    """Materials of which some figures are missing, each with what is missing as its name."""
+    table = making.correlations(rng)
+    one = (pl.col("name") == "m") | (pl.col("name") == "overlap tfidf")
+    statistics = [name for name in CORRELATIONS if name.startswith(("spearman", "pearson", "auc"))]
+    inferred = ["spearman_of_ceiling", *making.INFERRED]
+    for missing in (None, float("nan")):
+        empty = (
+            pl.when(one).then(pl.lit(missing)).otherwise(name).alias(name)
+            for name in dict.fromkeys([*statistics, *inferred])
+        )
+        yield f"undefined: {missing}", making.material(rng, table.with_columns(*empty))
+    bounds = [name for name in CORRELATIONS if name.endswith(("_low", "_high"))]
+    yield "no intervals", making.material(rng, without(table, *bounds))
+    yield (
+        "everything undefined",
+        making.material(rng, without(table, *dict.fromkeys([*statistics, *inferred, "ceiling"]))),
+    )
+    yield "graded", making.material(rng, without(table, "positives", "auc", *making.CLASSES), graded=True)
+    yield "no models", making.material(rng, table.filter(pl.col("layer").is_null()), manifests={}, baselines={})
+    yield "no baselines", making.material(rng, table.filter(pl.col("layer").is_not_null()), baselines={})
+    yield "not measured", making.material(rng, table, manifests={name: making.manifest(name, None) for name in "mn"})
+    yield "one split", making.material(rng, table.filter(split="test"))
+    yield "undefined decisions", making.material(rng, without(table, "f1", "mcc"))
+    yield (
+        "no layer is defined everywhere",
+        making.material(rng, table.with_columns(pl.col("layer").is_null().alias("selected"))),
+    )
+
+
+def test_no_page_shows_what_python_calls_a_missing_value(rng):
+    for name, material in varied(rng):
+        for method in (METHOD, Method(0.95, 100, None)):
+            text = text_of(material, method)
+            assert not re.search(r"[{}]|\b(None|nan|NaN|inf|null|True|False)\b", text), name
+            assert "  \n\n" not in text
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(rng):
+    for name, material in varied(rng):
+        for block in re.findall(r"(?:^\|.*\n)+", text_of(material), flags=re.M):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, name
+
+
+def test_the_methods_speak_of_decisions_only_where_there_are_some():
+    assert any("**Positive or not.**" in line for line in methods.of_report(METHOD, "train", decisions=True))
+    assert not any("**Positive or not.**" in line for line in methods.of_report(METHOD, "train", decisions=False))

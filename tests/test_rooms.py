@@ -1,0 +1,250 @@
+"""The shape of the code: who may import whom, how long a module may be, what each stage depends on."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from pipeline.base import code
+from tests.helpers import ROOT
+
+BELOW = {  # room -> the rooms that it may import; imports run downwards only
+    "base": [],
+    "stats": [],
+    "catalog": ["base"],
+    "formats": ["base"],
+    "text": ["base", "catalog", "formats"],
+    "models": ["base", "catalog"],
+    "baselines": ["base", "catalog", "formats"],
+    "pool": ["base", "formats"],
+    "dump": ["base", "catalog", "formats", "models"],
+    "fit": ["base", "formats", "stats", "pool"],
+    "score": ["base", "formats", "pool"],
+    "analyse": ["base", "formats", "stats"],
+    "report": ["base", "stats", "formats"],
+    "export": ["base", "catalog", "models", "text", "pool", "dump"],
+    "demo": ["base", "catalog", "formats", "models", "text"],
+    "cost": ["base", "catalog", "formats", "text", "models", "baselines", "dump", "score"],
+    "check": ["base", "catalog", "formats", "text", "dump", "fit", "pool", "score", "analyse", "report", "cost"],
+}
+FILES = sorted((ROOT / "pipeline").rglob("*.py"))
+STAGES = {
+    name: stage.get("do", stage) for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
+NO_STAGES = {"clean", "datasets"}
+MEASURED = ("efficiency", "cost")
+"""the stages of cost/dvc.yaml"""
+HEAVY = ("torch", "transformers", "datasets", "sklearn", "scipy.stats", "matplotlib")
+
+
+IMPORTED = """
+import importlib, json, sys
+from pathlib import Path
+
+def ours():
+    return {name: m.__file__ for name, m in sys.modules.items() if name.split(".")[0] in ("pipeline", "stages")}
+
+files = {}
+for script in sorted(Path("stages").glob("[!_]*.py")):
+    for name in ours():
+        del sys.modules[name]  # but for what others wrote, which takes seconds to import
+    importlib.import_module(f"stages.{script.stem}")
+    files[script.stem] = sorted(ours().values())
+print(json.dumps(files))
+"""
+"""a program: which of our files each stage imports"""
+
+
+def outs_of(stage):
+    """The results of a stage; one with options is a mapping."""
+    outs = [*stage["outs"], *stage.get("metrics", [])]
+    return [out if isinstance(out, str) else next(iter(out)) for out in outs]
+
+
+def room_of(file):
+    return file.relative_to(ROOT / "pipeline").parts[0]
+
+
+def named(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def test_every_room_is_in_the_table_and_every_module_in_a_room():
+    assert {room_of(file) for file in FILES} - {"__init__.py"} == set(BELOW)
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_a_module_imports_rooms_below_its_own(file):
+    imported = {name.split(".")[1] for name in code.imported_names(file) if name.startswith("pipeline.")}
+    allowed = [] if file.name == "__init__.py" else [room_of(file), *BELOW[room_of(file)]]
+    assert sorted(imported - set(allowed)) == []
+    assert not any(name.startswith("stages") for name in code.imported_names(file))
+
+
+def test_the_table_has_no_circle():
+    left = {room: set(below) for room, below in BELOW.items()}
+    while left:
+        free = {room for room, below in left.items() if not below}
+        assert free, f"a circle among {sorted(left)}"
+        left = {room: below - free for room, below in left.items() if room not in free}
+
+
+def test_check_reads_settings_and_names_only():
+    """It runs before every run of the pipeline, so it loads nothing that computes."""
+    rooms = set(BELOW) - {"base", "catalog", "check"}
+    modules = {name for file in (ROOT / "pipeline/check").glob("*.py") for name in code.imported_names(file)}
+    modules = {
+        ".".join(name.split(".")[:3]) for name in modules if name.count(".") >= 2 and name.split(".")[1] in rooms
+    }
+    assert {name.split(".")[2] for name in modules} <= {"settings", "names", "statistics"}  # the last in a function
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_modules_and_functions_are_short(file):
+    text = file.read_text()
+    assert len(text.splitlines()) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno + 1 <= 50, f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=named)
+def test_a_room_begins_with_what_it_is_for_and_runs_nothing(file):
+    body = ast.parse(file.read_text()).body
+    assert [type(node) for node in body] == [ast.Expr]
+    assert len(ast.get_docstring(ast.parse(file.read_text()))) > 40
+
+
+def test_the_map_names_every_room_and_every_stage():
+    text = (ROOT / "pipeline/__init__.py").read_text()
+    assert [room for room in BELOW if not re.search(rf"\b{room}\b", text)] == []
+    assert [stage for stage in STAGES if not re.search(rf"\b{stage}\b", text)] == []
+
+
+# stages and dvc.yaml
+
+
+def test_stages_are_those_of_both_flows_and_two_that_are_called_by_hand():
+    scripts = {file.stem for file in (ROOT / "stages").glob("*.py")}
+    assert scripts - {"__init__", *NO_STAGES} == {*STAGES, *MEASURED}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_hashes_of_its_code(name):
+    if name != "check":
+        assert f"data/code/{name}.json" in STAGES[name]["deps"]
+
+
+def test_the_hashes_are_made_anew_with_all_that_they_depend_on():
+    assert STAGES["check"]["deps"] == ["catalog.yaml", "params.yaml", *code.PACKAGES]
+
+
+def test_the_hashes_of_a_stage_are_those_of_its_script_and_of_all_that_it_imports(tmp_path):
+    subprocess.run([sys.executable, "-m", "stages.check", "--out", str(tmp_path)], cwd=ROOT, check=True)
+    assert {file.stem for file in tmp_path.iterdir()} == {*STAGES, *MEASURED} - {"check"}
+    done = subprocess.run([sys.executable, "-c", IMPORTED], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = json.loads(done.stdout)
+    assert set(imported) == {*STAGES, *MEASURED, *NO_STAGES}
+    for file in tmp_path.iterdir():
+        listed = json.loads(file.read_text())
+        files = {path.removeprefix(f"{ROOT}/") for path in imported[file.stem]}
+        assert f"stages/{file.stem}.py" in files
+        assert files <= set(listed), "imported, and not among the hashes"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_keys_of_a_stage_are_in_one_order_and_sorted(name):
+    stage = STAGES[name]
+    order = ["desc", "cmd", "deps", "params", "outs", "metrics"]
+    assert list(stage) == [key for key in order if key in stage]
+    assert stage.get("deps", []) == sorted(stage.get("deps", []))
+    assert re.match(rf"python -m stages\.{name} ", stage["cmd"])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_path_in_the_command_is_a_dep_or_an_out(name):
+    """What a stage reads and DVC does not know of would go stale in silence."""
+    stage = STAGES[name]
+    known = [*stage["deps"], *outs_of(stage)]
+    paths = re.findall(r"--\S+ ((?:data|results)/\S+)", stage["cmd"])
+    assert paths
+    assert [path for path in paths if path not in known] == []
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
+def test_params_of_a_stage_are_the_sections_and_entries_that_it_reads(name):
+    source = (ROOT / f"stages/{name}.py").read_text()
+    read = {cls.split(".")[-1].lower() for cls in re.findall(r"settings\.section\(([\w.]+)\)", source)}
+    read |= set(re.findall(r"(?:settings\.study\(\)|\bstudy)\.(dataset|models|baselines|pooling)\b", source))
+    listed = {key for key in STAGES[name].get("params", []) if isinstance(key, str)}
+    assert listed == read
+    reads_catalog = any(isinstance(key, dict) and "catalog.yaml" in key for key in STAGES[name].get("params", []))
+    assert reads_catalog == ("entries.entry(" in source)
+
+
+def test_the_cost_is_a_project_of_its_own_that_knows_what_its_stage_reads():
+    """Else `dvc repro` would measure it, and `dvc status` would ask for it."""
+    assert (ROOT / "cost/.dvc/config").exists()
+    stage = yaml.safe_load((ROOT / "cost/dvc.yaml").read_text())["stages"]["efficiency"]
+    assert stage["deps"] == sorted(stage["deps"])
+    assert "../data/code/efficiency.json" in stage["deps"]
+    for name, command in zip(MEASURED, stage["cmd"], strict=True):
+        assert command.startswith(f"cd .. && python -m stages.{name} ")
+    source = (ROOT / "stages/efficiency.py").read_text()
+    read = set(re.findall(r"settings\.section\((\w+)\)", source)) | set(re.findall(r"\bstudy\.(\w+)\b", source))
+    listed = next(params["../params.yaml"] for params in stage["params"] if "../params.yaml" in params)
+    assert {name.lower() for name in read} <= set(listed)
+
+
+def test_outs_are_ignored_by_git():
+    outs = [out.replace("${item}", "x") for stage in STAGES.values() for out in outs_of(stage)]
+    ignored = subprocess.run(["git", "check-ignore", *outs], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert set(outs) == set(ignored)
+
+
+def stages_that_run(*files):
+    """The stages whose results an edit of some files makes anew."""
+    wanted = {ROOT / file for file in files}
+    assert all(file.exists() for file in wanted)
+    return {name for name in STAGES if name != "check" and wanted & set(code.closure(f"stages.{name}"))}
+
+
+def test_an_edit_of_a_page_reruns_only_that_page():
+    assert stages_that_run("pipeline/report/page.py") == {"report"}
+    assert stages_that_run("pipeline/report/poolings.py") == {"poolings"}
+
+
+def test_a_column_of_a_table_retrains_nothing():
+    assert stages_that_run("pipeline/formats/tables.py") == {"correlate", "report", "compare", "poolings"}
+
+
+def test_a_new_tokenizer_reruns_tokenize_alone():
+    assert stages_that_run("pipeline/text/tokenizers.py") == {"tokenize"}
+
+
+def test_a_new_statistic_of_the_analysis_runs_no_model_and_learns_nothing():
+    files = [
+        file for file in (ROOT / "pipeline/analyse").glob("*.py") if file.name not in ("__init__.py", "settings.py")
+    ]
+    assert stages_that_run(*files) == {"correlate", "compare"}
+
+
+def test_a_new_baseline_reruns_baselines_alone():
+    assert stages_that_run("pipeline/baselines/overlap.py") == {"baseline"}
+
+
+def test_no_analysis_reruns_the_model():
+    rooms = ("stats", "fit", "score", "analyse", "report", "pool", "baselines", "text")
+    files = [file for room in rooms for file in (ROOT / "pipeline" / room).glob("*.py") if file.name != "__init__.py"]
+    assert "dump" not in stages_that_run(*files)
+
+
+@pytest.mark.parametrize("stage", ["check", "pool", "score", "correlate", "report", "compare", "poolings", *MEASURED])
+def test_cheap_stages_start_without_what_they_do_not_need(stage):
+    program = f"import sys, stages.{stage}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
