@@ -1,28 +1,103 @@
-"""Does learned attention find what it should, and only where there is something to find? Token states with a planted signal.
+"""Does learned attention find what it should, and only where there is something to find? States with a planted signal.
 
-    python -m benchmarks.planted        # a few minutes; writes docs/planted-signal.png and prints its figures
+    python -m benchmarks.planted    # a few minutes; writes docs/results/planted-signal.png and prints its figures
 
-Of the n tokens of a sentence, m carry a signal; the two sentences of a pair share it where the label is 1. Every token that carries it is
-marked by a common direction u, the others are noise: mechanism C7 of arXiv 2502.14620. Where m = n there is nothing for attention to choose.
+Of the n tokens of a sentence, m carry a signal; the two sentences of a pair share it where the label is 1. Every token
+that carries it is marked by a common direction u, the others are noise: mechanism C7 of arXiv 2502.14620. Where m = n
+there is nothing for attention to choose.
 """
 
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
 
-from pipeline import correlation, inference, learning, pooling, scoring, scratch, shards
+from benchmarks import planted_picture
+from benchmarks.common import ROOT
+from pipeline.dump.shards import Shard
+from pipeline.fit.run import fit
+from pipeline.fit.settings import Fit
+from pipeline.formats import dumps, states
+from pipeline.pool.learned import LEARNED
+from pipeline.pool.tokens import mean
+from pipeline.score.similarities import Similarity, score_pairs
+from pipeline.stats.bootstrap import bootstrap
+from pipeline.stats.ranks import spearman
+from pipeline.stats.significance import difference
 
-DIM, MARK = 32, 2.0  # width, length of the mark along u, both beside noise of size 1
-SIZES = {"train": 1500, "test": 1000}  # pairs
-SETTINGS = learning.Fit(["attention", "diagonal"], runs=3, epochs=15, patience=15, batch_pairs=32, learning_rate=0.05, scale=20, seed=0, shuffle_labels=False)
+DIM, MARK = 32, 2.0
+"""width, and length of the mark along u, both beside noise of size 1"""
+SIZES = {"train": 1500, "test": 1000}
+"""pairs"""
+TOKENS = (4, 8, 16, 32, 64)
+"""n, tokens of a sentence"""
+FEW_CARRY, ALL_CARRY = "4 of n tokens carry the signal", "all n tokens carry it"
+SETTINGS = Fit(
+    poolings=["attention", "diagonal"],
+    runs=3,
+    epochs=15,
+    patience=15,
+    batch_pairs=32,
+    learning_rate=0.05,
+    scale=20,
+    seed=0,
+    shuffle_labels=False,
+    controls=False,
+)
+RESAMPLES, CONFIDENCE = 2000, 0.95
+CPU = torch.device("cpu")
+PICTURE = ROOT / "docs/results/planted-signal.png"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pairs of sentences with a planted signal."""
+
+    states: dict[int, np.ndarray]
+    """sentence_id -> (n, DIM) float16"""
+    pairs: pl.DataFrame
+    """of C2"""
+    direction: np.ndarray
+    """u, which marks the tokens that carry the signal (DIM,)"""
+
+    @property
+    def test(self):
+        """The test pairs."""
+        return self.pairs.filter(split="test")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What poolings make of a sample."""
+
+    queries: np.ndarray
+    """of attention, (runs, DIM)"""
+    scores: dict[str, np.ndarray]
+    """mean, attention, diagonal -> scores of the test pairs (runs, P); the mean has one run"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row of the table and a point of the picture."""
+
+    condition: str
+    n: int
+    m: int
+    rho: dict[str, float]
+    """pooling -> the mean over its runs"""
+    gain: float
+    """rho of attention minus that of the mean"""
+    low: float
+    high: float
+    cosine: float
+    """of attention's queries with u, the mean over runs"""
 
 
 def draw(rng, n, m, signal, sizes=SIZES):
-    """Pairs of sentences of n tokens, m of which carry a signal of some size -> ({sentence_id: (n, DIM) float16}, pairs of C2, u (DIM,))."""
+    """Pairs of sentences of n tokens, m of which carry a signal of some size -> Sample."""
     u = rng.standard_normal(DIM)
     u /= np.linalg.norm(u)
     states, rows = {}, []
@@ -30,126 +105,115 @@ def draw(rng, n, m, signal, sizes=SIZES):
         for _ in range(count):
             label, shared, ids = rng.integers(2), rng.standard_normal(DIM), []
             for _ in range(2):
-                own = shared if label else rng.standard_normal(DIM)
+                carried = shared if label else rng.standard_normal(DIM)
                 h = rng.standard_normal((n, DIM))
-                at = rng.permutation(n)[:m]
-                h[at] += signal * own + MARK * u
+                carriers = rng.permutation(n)[:m]
+                h[carriers] += signal * carried + MARK * u
                 ids.append(len(states))
                 states[ids[-1]] = h.astype(np.float16)
             rows.append([len(rows), split, *ids, float(label), len(rows)])
     columns = ["pair_id", "split", "sentence1_id", "sentence2_id", "label", "component"]
-    return states, pl.DataFrame(rows, schema=columns, orient="row"), u
+    return Sample(states, pl.DataFrame(rows, schema=columns, orient="row"), u)
 
 
-def write(folder, states):
-    """Token states of one layer as a folder of one shard (C3)."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    schema = shards.schema([0], DIM, "float16")
-    shard = scratch.Shard(folder / "shard-00000.arrow", schema)
-    ids = list(states)
-    for start in range(0, len(ids), 100):
-        some = ids[start : start + 100]
-        lengths = [len(states[i]) for i in some]
-        positions = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
-        shard.writer.write_batch(shards.record_batch([np.repeat(np.array(some), lengths), positions, np.concatenate([states[i] for i in some])], schema))
+def write(folder, drawn):
+    """Token states of one layer as a dump of one shard (C3) -> the States that are read from it."""
+    schema = states.schema([0], DIM, "float16")
+    shard = Shard(Path(folder) / "shard-00000.arrow", schema)
+    for start in range(0, len(drawn), 100):
+        ids = list(drawn)[start : start + 100]
+        lengths = [len(drawn[i]) for i in ids]
+        positions = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+        columns = [np.repeat(np.array(ids), lengths), positions, np.concatenate([drawn[i] for i in ids])]
+        shard.writer.write_batch(states.record_batch(columns, schema))
     shard.finish()
+    return dumps.read(folder)
 
 
-def study(states, pairs, settings=SETTINGS, log=lambda line: None):
-    """Fit on train -> (queries (runs, D), {"mean", "attention", "diagonal": scores of the test pairs, one row a run}, labels, components)."""
+def fitted(sample, settings):
+    """What is learned from the train pairs of a sample."""
     with tempfile.TemporaryDirectory() as folder:
-        write(folder, states)
-        parameters, _, _ = learning.fit(folder, pairs, settings, log=log)
-    test = pairs.filter(split="test")
-    encoders = {"mean": [pooling.mean]}
-    for name, function in pooling.LEARNED.items():
-        encoders[name] = [lambda h, one=one, function=function: function(h, one[0]) for one in parameters[name]]
-    found = {}
-    for name, runs in encoders.items():
-        vectors = [np.stack([run(states[i].astype(np.float64)) for i in range(len(states))]) for run in runs]
-        found[name] = np.stack([scoring.score_pairs(v, test["sentence1_id"].to_numpy(), test["sentence2_id"].to_numpy(), "cosine") for v in vectors])
-    return parameters["attention"][:, 0], found, test["label"].to_numpy(), test["component"].to_numpy()
+        return fit(write(folder, sample.states), sample.pairs, settings, CPU, log=lambda line: None)
 
 
-def gain(scores, against, labels, component, resamples=2000, confidence=0.95):
-    """Mean rho over the runs of one pooling less that of another -> (difference, low, high)."""
-    both = np.concatenate([scores, against])
-    rho = np.array([correlation.spearman(one, labels) for one in both])
-    resampled = correlation.bootstrap(both, labels, component, resamples, 0)["spearman"]
-    sides = [slice(len(scores)), slice(len(scores), None)]
-    (a, b), (ra, rb) = ([x[side].mean(axis=0, keepdims=True) for side in sides] for x in (rho, resampled))
-    apart, low, high, _ = inference.difference(a, b, ra, rb, confidence)
-    return float(apart[0]), float(low[0]), float(high[0])
+def study(sample, settings=SETTINGS):
+    """Fit on train, score the test pairs by every run -> Study."""
+    parameters = fitted(sample, settings).parameters
+    first, second = sample.test["sentence1_id"].to_numpy(), sample.test["sentence2_id"].to_numpy()
+
+    def scores(pool, *learned):
+        states = sample.states
+        vectors = np.stack([pool(states[i].astype(np.float64), *learned) for i in range(len(states))])
+        return score_pairs(vectors, first, second, [Similarity("cosine")])[0]
+
+    of_poolings = {"mean": scores(mean)[None]}
+    for name, pool in LEARNED.items():
+        of_poolings[name] = np.stack([scores(pool, of_run[0]) for of_run in parameters[name]])
+    return Study(parameters["attention"][:, 0], of_poolings)
+
+
+def gain(scores, against, test):
+    """Mean rho over the runs of one pooling minus that of another: scores (runs, P) and test pairs -> an Estimate."""
+    labels, component = test["label"].to_numpy(), test["component"].to_numpy()
+    rhos, resampled = [], []
+    for of_runs in (scores, against):
+        rhos.append(mean_rho(of_runs, labels, keepdims=True))
+        of_resamples = bootstrap(of_runs, labels, component, RESAMPLES, 0, ["spearman"])["spearman"]
+        resampled.append(of_resamples.mean(axis=0, keepdims=True))
+    return difference(*rhos, *resampled, CONFIDENCE)
+
+
+def mean_rho(scores, labels, keepdims=False):
+    """rho of each run, the mean over runs."""
+    return np.mean([spearman(of_run, labels) for of_run in scores], keepdims=keepdims)
 
 
 def permuted(draws=100):
     """How often the guard lets through what was learned from permuted labels of 400 train pairs -> {pooling: count}."""
     counts = dict.fromkeys(SETTINGS.poolings, 0)
-    for draw_number in range(draws):
-        states, pairs, _ = draw(np.random.default_rng(draw_number), 24, 3, 1.0, {"train": 400, "test": 2})
-        with tempfile.TemporaryDirectory() as folder:
-            write(folder, states)
-            about = learning.fit(folder, pairs, replace(SETTINGS, shuffle_labels=True), log=lambda line: None)[2]
+    for number in range(draws):
+        sample = draw(np.random.default_rng(number), 24, 3, 1.0, {"train": 400, "test": 2})
+        report = fitted(sample, replace(SETTINGS, shuffle_labels=True)).report
         for name in counts:
-            counts[name] += about["poolings"][name]["kept"][0]
+            counts[name] += report["poolings"][name]["kept"][0]
     return counts
 
 
-def figure(rows, path):
-    """Two panels, m = 4 of n and m = n: rho of each pooling over n, with the interval of attention's gain as a bar between the curves."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    looks = {  # lines that coincide can all be seen
-        "mean": {"color": "0.15", "linewidth": 3.2, "alpha": 0.75},
-        "attention": {"color": "tab:red"},
-        "diagonal": {"color": "tab:orange", "linestyle": (0, (2, 2)), "zorder": 3},
-    }
-    with plt.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6}):
-        figure, axes = plt.subplots(2, 2, figsize=(8.4, 5.2), layout="constrained", sharex="col", sharey="row", height_ratios=[1.5, 1])
-        for (top, bottom), title in zip(axes.T, ("4 of n tokens carry the signal", "all n tokens carry it")):
-            here = [row for row in rows if row["title"] == title]
-            n = [row["n"] for row in here]
-            for name, look in looks.items():
-                top.plot(n, [row[name] for row in here], marker="o", markersize=4, label=name, **look)
-            top.set_title(title, loc="left", fontweight="bold")
-            low, high, middle = ([row[key] for row in here] for key in ("low", "high", "gain"))
-            bottom.fill_between(n, low, high, color="tab:red", alpha=0.15, linewidth=0)
-            bottom.plot(n, middle, color="tab:red", marker="o", markersize=4)
-            bottom.axhline(0, color="0.3", linewidth=0.8)
-            bottom.set_xscale("log", base=2)
-            bottom.set_xticks(n, n)
-            bottom.minorticks_off()
-            bottom.set_xlabel("n, tokens of a sentence")
-        axes[0][0].set_ylabel("rho on test pairs")
-        axes[1][0].set_ylabel("attention less mean,\n95 % interval")
-        axes[0][0].legend(frameon=False)
-        figure.savefig(path, dpi=160, format="png")
-        plt.close(figure)
+def measured(condition, n):
+    """A condition at one length -> Result."""
+    if condition == FEW_CARRY:
+        m, signal = 4, 0.5
+    else:  # so small a signal that the mean of all tokens does not say all
+        m, signal = n, 0.65 / n**0.5
+    sample = draw(np.random.default_rng([n, m]), n, m, signal)
+    learned, labels = study(sample), sample.test["label"].to_numpy()
+    apart = gain(learned.scores["attention"], learned.scores["mean"], sample.test)
+    lengths = np.maximum(np.linalg.norm(learned.queries, axis=1), 1e-12)
+    return Result(
+        condition,
+        n,
+        m,
+        rho={name: float(mean_rho(scores, labels)) for name, scores in learned.scores.items()},
+        gain=float(apart.value[0]),
+        low=float(apart.low[0]),
+        high=float(apart.high[0]),
+        cosine=float(np.mean(learned.queries @ sample.direction / lengths)),
+    )
 
 
 def main():
     torch.set_num_threads(1)
-    rows = []
-    conditions = {  # title -> m of n, and the size of the signal: where all carry it, so small that their mean does not say all
-        "4 of n tokens carry the signal": lambda n: (4, 0.5),
-        "all n tokens carry it": lambda n: (n, 0.65 / n**0.5),
-    }
-    for title, of in conditions.items():
-        for n in (4, 8, 16, 32, 64):
-            m, signal = of(n)
-            states, pairs, u = draw(np.random.default_rng([n, m]), n, m, signal)
-            queries, found, labels, component = study(states, pairs)
-            apart, low, high = gain(found["attention"], found["mean"], labels, component)
-            means = {name: float(np.mean([correlation.spearman(one, labels) for one in scores])) for name, scores in found.items()}
-            along = float(np.mean(queries @ u / np.maximum(np.linalg.norm(queries, axis=1), 1e-12)))
-            rows.append({"title": title, "n": n, **means, "gain": apart, "low": low, "high": high})
-            print(f"| {m} of {n} | " + " | ".join(f"{means[k]:.3f}" for k in means) + f" | {apart:+.3f} [{low:+.3f}, {high:+.3f}] | {along:.2f} |", flush=True)
-    figure(rows, Path(__file__).parents[1] / "docs/planted-signal.png")
-    print("kept after 100 fits to permuted labels:", ", ".join(f"{name} {count}" for name, count in permuted().items()))
+    results = []
+    for condition in (FEW_CARRY, ALL_CARRY):
+        for n in TOKENS:
+            result = measured(condition, n)
+            rhos = " | ".join(f"{rho:.3f}" for rho in result.rho.values())
+            gained = f"{result.gain:+.3f} [{result.low:+.3f}, {result.high:+.3f}]"
+            print(f"| {result.m} of {n} | {rhos} | {gained} | {result.cosine:.2f} |", flush=True)
+            results.append(result)
+    planted_picture.draw(results, PICTURE)
+    kept = ", ".join(f"{name} {count}" for name, count in permuted().items())
+    print(f"kept after 100 fits to permuted labels: {kept}")
 
 
 if __name__ == "__main__":
