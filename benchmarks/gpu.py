@@ -28,7 +28,7 @@ SIDE = 8192
 
 def gpu(rounds=5):
     """On a GPU: 24 x 2048 in bfloat16 over MRPC's lengths against the GEMM rate, and the dump of all sentences."""
-    model = random_model(2048, 24).to(torch.bfloat16).cuda()
+    model = random_model(2048, 24, "cuda").to(torch.bfloat16)
     return [share_of_gemm(model, rounds), whole_dump(model)]
 
 

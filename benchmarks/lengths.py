@@ -1,7 +1,7 @@
 """Time per token and memory against the length of a sentence: RWKV-6 beside a Transformer of its width and depth.
 
 python -m benchmarks.lengths                    # two minutes on two quiet cores; writes benchmarks/results/lengths*
-python -m benchmarks.lengths --width 2048 --depth 24 --dtype bfloat16 --device cuda
+python -m benchmarks.lengths --width 2048 --depth 24 --dtype bfloat16 --device cuda --tokens 16384
 
 In each round every model reads every length once, and medians over the rounds are compared. On a CPU the time is that
 of the CPU in all threads, which does not count waiting for a core that another program holds. On a GPU it is the wall
@@ -25,8 +25,6 @@ from pipeline.models.layers import depth_of, hidden_layers
 LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 LONG = 512
 """lengths from here on decide the exponents"""
-TOKENS = 512
-"""of a pass at least, so that what each pass costs whatever its size does not look like a cost of length"""
 RWKV, LLAMA, EAGER, LINEAR = "RWKV-6", "Llama", "Llama, eager", "Llama without attention"
 HEAD = 64
 """width of a head of both"""
@@ -40,7 +38,7 @@ def no_attention(module, query, key, value, attention_mask, **kwargs):
 AttentionInterface.register("no_attention", no_attention)
 
 
-def llama(width, depth, attention):
+def llama(width, depth, attention, device):
     """A Llama with random weights; `attention`: sdpa (fused), eager (the whole matrix of weights) or no_attention."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -49,22 +47,23 @@ def llama(width, depth, attention):
         intermediate_size=4 * width,
         num_hidden_layers=depth,
         num_attention_heads=width // HEAD,
-        max_position_embeddings=max(LENGTHS),
+        max_position_embeddings=1 << 20,
         use_cache=False,
         attn_implementation=attention,
     )
-    return AutoModel.from_config(config).eval().requires_grad_(False)
+    with torch.device(device):
+        return AutoModel.from_config(config).eval().requires_grad_(False)
 
 
 def models_of(width, depth, dtype, device):
     """{name: model}"""
     made = {
-        RWKV: random_model(width, depth),
-        LLAMA: llama(width, depth, "sdpa"),
-        EAGER: llama(width, depth, "eager"),
-        LINEAR: llama(width, depth, "no_attention"),
+        RWKV: random_model(width, depth, device),
+        LLAMA: llama(width, depth, "sdpa", device),
+        EAGER: llama(width, depth, "eager", device),
+        LINEAR: llama(width, depth, "no_attention", device),
     }
-    return {name: model.to(getattr(torch, dtype)).to(device) for name, model in made.items()}
+    return {name: model.to(getattr(torch, dtype)) for name, model in made.items()}
 
 
 def last_layer(model, ids):
@@ -103,9 +102,12 @@ def memory_of(model, ids):
     return int(np.cumsum([event.nbytes() for event in events]).max()) - states.nbytes
 
 
-def measured(models, lengths, rounds, device):
-    """Seconds per token (rounds, models, lengths) and bytes (models, lengths), all in turns."""
-    ids = {length: torch.randint(1, VOCABULARY, (max(1, TOKENS // length), length)).to(device) for length in lengths}
+def measured(models, lengths, rounds, tokens, device):
+    """Seconds per token (rounds, models, lengths) and bytes (models, lengths), all in turns.
+
+    A pass has at least so many `tokens`: what it costs whatever its size is not to look like a cost of length.
+    """
+    ids = {length: torch.randint(1, VOCABULARY, (max(1, tokens // length), length)).to(device) for length in lengths}
     for model in models.values():
         for of_length in ids.values():
             last_layer(model, of_length)
@@ -173,6 +175,7 @@ def main():
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--tokens", type=int, default=512, help="of a pass at least")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
@@ -181,7 +184,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     models = models_of(arguments.width, arguments.depth, arguments.dtype, arguments.device)
-    times, memory = measured(models, arguments.lengths, arguments.rounds, arguments.device)
+    times, memory = measured(models, arguments.lengths, arguments.rounds, arguments.tokens, arguments.device)
     names, rng = list(models), np.random.default_rng(0)
     table = table_of(names, arguments.lengths, times, memory)
     fits = fits_of(names, arguments.lengths, times, memory, rng)

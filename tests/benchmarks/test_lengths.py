@@ -77,7 +77,7 @@ def test_memory_is_exact_and_holds_the_matrix_of_eager_attention(models):
 
 
 def test_table_fits_and_picture(models, tmp_path, rng):
-    times, memory = lengths.measured(models, (512, 640, 768), 2, "cpu")
+    times, memory = lengths.measured(models, (512, 640, 768), 2, 512, "cpu")
     names = list(models)
     table = lengths.table_of(names, (512, 640, 768), times, memory)
     assert len(table) == len(names) * 3
