@@ -8,9 +8,9 @@ Run it where a model was dumped (data/ is there):
 `largest` is the part of the token that holds most, and `largest_first` says in which part of the sentences that is the
 first; where the dump kept statistics, it is the larger of the first and the last token.
 
-Beside them stand rho of the mean, rho of the mean without the first token, and their paired difference over resamples of
-components; p has Holm's correction over the layers of a model. With `dump.keep: tokens` the same follows of the pooling
-skip_outliers, each column after its name.
+Beside them stand rho of the mean, rho of the mean without the first token, and their paired difference over resamples
+of components; p has Holm's correction over the layers of a model. With `dump.keep: tokens` the same follows of the
+pooling skip_outliers, each column after its name.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pipeline.formats import pairs as pair_files
 from pipeline.pool.batches import of_chunks, pool_layer
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling
-from pipeline.pool.norms import of_statistics, of_tokens
+from pipeline.pool.norms import of_statistics, of_tokens, squared_norms
 from pipeline.score.similarities import Similarity, score_pairs
 from pipeline.stats.bootstrap import bootstrap, interval
 from pipeline.stats.ranks import spearman
@@ -47,17 +47,12 @@ def gathered(dump, of_batch):
 def shares_of(batch, name):
     """The first token's part of the squared norm of all states, and what `pipeline.pool.norms` measures -> (S, 6)."""
     if states.holds_tokens(batch):
-        first, rows = of_chunks(batch, name, [lambda h, ids: first_share(h), lambda h, ids: of_tokens(h)])
-    else:
-        squares = np.square(statistics.read(batch, name, "first")).sum(axis=1)
-        first, rows = squares / statistics.read(batch, name, "squared_norm"), of_statistics(batch, name)
-    return np.column_stack([first, rows])
-
-
-def first_share(h):
-    """States (S, T, D) -> (S,): |h_1|^2 / sum_t |h_t|^2."""
-    squares = np.vecdot(h, h)
-    return squares[:, 0] / squares.sum(axis=1)
+        (squared,) = of_chunks(batch, name, [lambda h, ids: squared_norms(h)])
+        _, starts = states.sentence_starts(batch)
+        first, total = squared[starts[:-1]], np.add.reduceat(squared, starts[:-1])
+        return np.column_stack([first / total, of_tokens(squared, starts)])
+    first = np.square(statistics.read(batch, name, "first")).sum(axis=1)
+    return np.column_stack([first / statistics.read(batch, name, "squared_norm"), of_statistics(batch, name)])
 
 
 def layers_of(model, pairs, split):

@@ -19,8 +19,8 @@ class Norms:
     even: float
     """1 / T: that share if all positions were equal"""
     largest: dict[str, list[float]]
-    """position of POSITIONS -> at each layer: in which part of the sentences it holds most; they add up to 1"""
+    """first, last and other -> at each layer: in which part of the sentences such a position holds most"""
     every_position: bool
     """False where the dump kept statistics: the first and the last alone were looked at, and others may hold more"""
     averaged: list[str]
-    """the POSITIONS that the pooling averages, whatever their states hold; none for `last`, or for learned attention"""
+    """which of first, last and other the pooling averages, whatever they hold; none for `last`, or learned attention"""

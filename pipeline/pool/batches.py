@@ -64,7 +64,7 @@ def chunks(batch: pa.RecordBatch, name: str) -> Iterator[tuple[np.ndarray, np.nd
 
 
 def of_chunks(batch: pa.RecordBatch, name: str, functions: Sequence[Function]) -> list[np.ndarray]:
-    """One layer (`layer_00`) of a record batch of tokens -> what each function makes of it, (S, ...), a row a sentence.
+    """One layer (`layer_00`) of a record batch of tokens -> what each function makes of it, in the order of the batch.
 
     All are computed while the states of a few sentences are in the cache.
     """
@@ -91,8 +91,7 @@ def pool_and_measure(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same by one pooling, and in the same read the norms of its sentences -> (S, D) float32, (S, 5) of `norms`."""
     if states.holds_tokens(batch):
-        vectors, of_norms = of_chunks(
-            batch, name, [function_of(pooling, layer, inputs), lambda h, ids: norms.of_tokens(h)]
-        )
-        return vectors, of_norms
+        functions = [function_of(pooling, layer, inputs), lambda h, ids: norms.squared_norms(h)]
+        vectors, squared = of_chunks(batch, name, functions)
+        return vectors, norms.of_tokens(squared, states.sentence_starts(batch)[1])
     return pool_statistics(batch, name, pooling), norms.of_statistics(batch, name)

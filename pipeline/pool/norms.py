@@ -21,14 +21,20 @@ AVERAGED = {
 """entry of a pooling -> `Norms.averaged`; nothing is said of those that weigh tokens by what they are or hold"""
 
 
-def of_tokens(h: np.ndarray) -> np.ndarray:
-    """States of sentences of one length, (S, T, D) -> (S, 5): share and even share, then 0 or 1 for each of POSITIONS.
+def squared_norms(h: np.ndarray) -> np.ndarray:
+    """States of sentences of one length, (S, T, D) -> (S T,): |h_t|^2, one sentence after the other."""
+    return np.vecdot(h, h).reshape(-1)
 
-    See `Norms`; of equal positions the earliest is the largest. States that are all zero are spread evenly.
+
+def of_tokens(squared: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Squared norms of tokens, and where the S sentences begin (S + 1,), the last being the tokens -> (S, 5).
+
+    A row is the share of `Norms`, the even share, and for each of POSITIONS whether it holds most, 0 or 1; the first
+    before others that hold as much. States that are all zero are spread evenly.
     """
-    squares, length = np.vecdot(h, h), h.shape[1]  # (S, T)
-    at = squares.argmax(axis=1)
-    return _rows(squares.max(axis=1), squares.sum(axis=1), np.full(len(h), length), at == 0, at == length - 1)
+    most, total = np.maximum.reduceat(squared, starts[:-1]), np.add.reduceat(squared, starts[:-1])
+    first, last = squared[starts[:-1]], squared[starts[1:] - 1]
+    return _rows(most, total, np.diff(starts), first == most, last == most)
 
 
 def of_statistics(batch: pa.RecordBatch, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from pipeline.formats.norms import POSITIONS
 from pipeline.pool import run
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import KINDS, Pooling
-from pipeline.pool.norms import AVERAGED, of_statistics, of_tokens
+from pipeline.pool.norms import AVERAGED, of_statistics, of_tokens, squared_norms
 from tests.pool.dumps import draw_states, write_statistics, write_tokens
 
 PLACES = {"first": 0, "other": 2, "last": -1}
@@ -28,20 +28,25 @@ def pooled(dump, folder, name="mean"):
     return vectors.read(folder / "v.parquet", "pool@m").norms
 
 
+def measured(h):
+    """States of sentences of one length (S, T, D) -> (S, 5)."""
+    return of_tokens(squared_norms(h), np.arange(0, h.shape[0] * h.shape[1] + 1, h.shape[1]))
+
+
 def test_shares_and_positions_by_hand():
-    h = np.array([[[3, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [0, 2]], [[1, 0], [2, 0], [0, 2]], np.zeros((3, 2))])
-    expected = [[9 / 12, 1, 0, 0], [4 / 6, 0, 1, 0], [4 / 9, 0, 0, 1], [1 / 3, 1, 0, 0]]
-    assert of_tokens(h)[:, [0, 2, 3, 4]] == pytest.approx(np.array(expected))
-    assert of_tokens(h)[:, 1] == pytest.approx(np.full(4, 1 / 3))
+    h = np.array([[[3, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [0, 2]], [[1, 0], [2, 1], [0, 2]], np.zeros((3, 2))])
+    expected = [[9 / 12, 1, 0, 0], [4 / 6, 0, 1, 0], [5 / 10, 0, 0, 1], [1 / 3, 1, 0, 0]]
+    assert measured(h)[:, [0, 2, 3, 4]] == pytest.approx(np.array(expected))
+    assert measured(h)[:, 1] == pytest.approx(np.full(4, 1 / 3))
 
 
 def test_a_single_token_is_the_first_and_holds_everything():
-    assert of_tokens(np.ones((1, 1, 4), dtype=np.float32)).tolist() == [[1, 1, 1, 0, 0]]
+    assert measured(np.ones((1, 1, 4), dtype=np.float32)).tolist() == [[1, 1, 1, 0, 0]]
 
 
 def test_a_sentence_alone_is_measured_as_in_a_stack(rng):
     h = rng.standard_normal((9, 5, 8)).astype(np.float32)
-    assert np.array_equal(of_tokens(h), np.concatenate([of_tokens(sentence[None]) for sentence in h]))
+    assert np.array_equal(measured(h), np.concatenate([measured(sentence[None]) for sentence in h]))
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
@@ -50,7 +55,7 @@ def test_statistics_give_what_tokens_give_where_an_end_holds_most(tmp_path, rng,
     for batch in write_statistics(tmp_path / "states", drawn).batches:
         rows = of_statistics(batch, "layer_01")
         for row, i in zip(rows, batch["sentence_id"].to_pylist()):
-            assert row == pytest.approx(of_tokens(drawn[i][1][None].astype(np.float64))[0], rel=1e-5)
+            assert row == pytest.approx(measured(drawn[i][1][None].astype(np.float64))[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("place", PLACES)
