@@ -25,7 +25,7 @@ from pipeline.score.sweep import sweep, vectors_of
 from pipeline.score.swept import SweptPooling
 
 TEN = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "max", "mean_max", "idf_mean", "sif"]
-"""the first of params.yaml"""
+"""of those in params.yaml"""
 SENTENCES, LAYERS, DIM = 1000, 13, 768
 
 

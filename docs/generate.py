@@ -26,6 +26,7 @@ from pipeline.formats import (
     efficiency,
     fits,
     manifest,
+    norms,
     pairs,
     parquet,
     scores,
@@ -63,6 +64,8 @@ def type_name(kind):
     text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
     if "date" in str(kind):
         return "text or empty" if type(None) in kind.__args__ else "text"
+    if getattr(kind, "__origin__", None) is dict:
+        return "mapping"
     if getattr(kind, "__args__", None):
         inside = [type_name(part) for part in kind.__args__]
         return f"list of {inside[0]}" if getattr(kind, "__origin__", None) is list else " or ".join(inside)
@@ -183,6 +186,8 @@ def files_page():
         yield from ("", f"## {path}", "", inspect.getdoc(module))
         if schema is not None:
             yield from ("", "```json", json.dumps(dict(zip(schema.names, row))), "```")
+    yield from ("", "## In the footers of data/pooled/MODEL/vectors.parquet and data/scores.parquet", "")
+    yield from (inspect.getdoc(norms), "", *describe(norms.Norms, ""))
     for path, (stage, keys) in JSON.items():
         yield from ("", f"## {path}", "", f"JSON, written by `{stage}`.", "")
         yield from (f"- `{key}`: {text}" for key, (_, text) in keys.items())

@@ -1,11 +1,12 @@
 """Contract C5: one score for each pair, encoder, layer and similarity, `data/scores.parquet`, written by the stage
 score.
 
-One tidy table that every statistic and every paired test is computed from. A larger score means more alike.
+One tidy table that every statistic and every paired test is computed from. A larger score means more alike. Its footer
+hands on how the norms of each model's states are spread (`formats.norms`).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 from pipeline.base.files import replacing
 from pipeline.formats import parquet
 from pipeline.formats.damage import damaged, foreign
+from pipeline.formats.norms import Norms
 from pipeline.formats.parquet import Column
 
 STAGE = "score"
@@ -42,6 +44,8 @@ class Scores:
     """(K rows) KEYS, sorted"""
     values: np.ndarray
     """(K, P) in the order of pair_id"""
+    norms: dict[str, Norms] = field(default_factory=dict)
+    """model -> how the norms of its states are spread"""
 
 
 def to_arrow(table: pl.DataFrame, columns: dict[str, Column] = COLUMNS) -> pa.Table:
@@ -49,9 +53,10 @@ def to_arrow(table: pl.DataFrame, columns: dict[str, Column] = COLUMNS) -> pa.Ta
     return table.select(list(columns)).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(parquet.schema_of(columns))
 
 
-def write(path: str | Path, tables: Iterable[pl.DataFrame]) -> None:
+def write(path: str | Path, tables: Iterable[pl.DataFrame], norms: Mapping[str, Norms] | None = None) -> None:
     """Tables of C5 as row groups of one file, each written before the next is asked for."""
-    with replacing(path) as part, parquet.writer(part, parquet.schema_of(COLUMNS), compression="zstd") as sink:
+    facts = {"norms": {model: vars(of_model) for model, of_model in (norms or {}).items()}}
+    with replacing(path) as part, parquet.writer(part, parquet.schema_of(COLUMNS), facts, compression="zstd") as sink:
         for table in tables:
             sink.write_table(to_arrow(table))
 
@@ -62,6 +67,8 @@ def read(path: str | Path, pairs: pl.DataFrame) -> Scores:
     """
     file = parquet.open_file(path, STAGE)
     parquet.check_schema(file, parquet.schema_of(COLUMNS), path, STAGE)
+    facts = parquet.facts_of(file, path, STAGE) or {}
+    norms = {model: Norms(**of_model) for model, of_model in facts.get("norms", {}).items()}
     pairs, groups = pairs.sort("pair_id"), range(file.num_row_groups)
     if not file.metadata.num_rows:
         raise damaged(path, "has no rows", STAGE)
@@ -78,7 +85,7 @@ def read(path: str | Path, pairs: pl.DataFrame) -> Scores:
         raise damaged(
             path, f"does not have each of {len(pairs)} pairs once for each encoder, layer and similarity", STAGE
         )
-    return Scores(keys, values)
+    return Scores(keys, values, norms)
 
 
 def _check(table: pl.DataFrame, pairs: pl.DataFrame, path: str | Path) -> None:

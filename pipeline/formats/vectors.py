@@ -2,7 +2,8 @@
 
 A row is a sentence, in the order of sentence_id: a sentence's id is its row. Columns are sentence_id (int64) and
 layer_00 ... of fixed-size lists of D float32, a column for each layer that was kept, named by its number. Models' are
-`data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`.
+`data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`. The footer
+of a model's says how the norms of its states are spread (`formats.norms`).
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
+from pipeline.formats.norms import Norms
 from pipeline.formats.states import layer_name, layer_number, values
 
 OWN = "own"
@@ -45,14 +47,18 @@ def table(layers: dict[int, np.ndarray], first: int = 0) -> pa.Table:
     return pa.table(columns)
 
 
-def writer(path: str | Path, schema: pa.Schema, info: Info) -> pq.ParquetWriter:
+def writer(path: str | Path, schema: pa.Schema, info: Info, norms: Norms | None = None) -> pq.ParquetWriter:
     """A writer of row groups of `table`."""
-    return parquet.writer(path, schema, vars(info), **OPTIONS)
+    return parquet.writer(path, schema, _facts(info, norms), **OPTIONS)
 
 
 def write(path: str | Path, layers: dict[int, np.ndarray], info: Info) -> None:
     """All vectors at once: {layer number: (S, D) with row i = sentence_id i}."""
-    parquet.write(path, table(layers), vars(info), **OPTIONS)
+    parquet.write(path, table(layers), _facts(info, None), **OPTIONS)
+
+
+def _facts(info: Info, norms: Norms | None) -> dict[str, Any]:
+    return vars(info) | {"norms": vars(norms) if norms else None}
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Vectors:
     info: Info
     layers: list[int]
     """numbers of its columns"""
+    norms: Norms | None
+    """of the states that became these vectors; None for a baseline"""
 
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
@@ -88,7 +96,9 @@ def read(path: str | Path, stage: str) -> Vectors:
         raise damaged(
             path, f"has columns {', '.join(file.schema_arrow.names)}, expected sentence_id, layer_00 ...", stage
         )
-    return Vectors(Path(path), stage, file, Info(**facts), [layer_number(name) for name in names])
+    norms = facts.pop("norms", None)
+    layers = [layer_number(name) for name in names]
+    return Vectors(Path(path), stage, file, Info(**facts), layers, Norms(**norms) if norms else None)
 
 
 def rows_of(table: pa.Table, layer: int) -> np.ndarray:

@@ -13,5 +13,6 @@ in params.yaml; a capital at the end of a key stands for a number (`last_K` is w
 is added the same way to `corrections.CORRECTIONS`.
 
 `names` parses what params.yaml says, `batches` applies poolings to the states of a dump, `statistics` does so where the
-dump kept no tokens, `inputs` reads what else poolings take, and `run` writes the vectors.
+dump kept no tokens, `inputs` reads what else poolings take, `norms` measures how much one token weighs in
+a mean, and `run` writes the vectors.
 """

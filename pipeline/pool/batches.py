@@ -1,6 +1,6 @@
 """Poolings of a record batch of states, of tokens or of statistics."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipeline.base.errors import InputError
 from pipeline.formats import states
+from pipeline.pool import norms
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.mixes import Means
 from pipeline.pool.names import Pooling
@@ -62,22 +63,35 @@ def chunks(batch: pa.RecordBatch, name: str) -> Iterator[tuple[np.ndarray, np.nd
             yield h.astype(np.float32), ids[start:end]
 
 
-def pool_tokens(batch: pa.RecordBatch, name: str, functions: dict[Pooling, Function]) -> dict[Pooling, np.ndarray]:
-    """One layer (`layer_00`) of a record batch of tokens -> {pooling: (S, D) float32}, a row a sentence.
+def of_chunks(batch: pa.RecordBatch, name: str, functions: Sequence[Function]) -> list[np.ndarray]:
+    """One layer (`layer_00`) of a record batch of tokens -> what each function makes of it, in the order of the batch.
 
-    All poolings are computed while the states of a few sentences are in the cache.
+    All are computed while the states of a few sentences are in the cache.
     """
-    pooled: dict[Pooling, list[np.ndarray]] = {pooling: [] for pooling in functions}
+    parts: list[list[np.ndarray]] = [[] for _ in functions]
     for h, ids in chunks(batch, name):
-        for pooling, function in functions.items():
-            pooled[pooling].append(function(h, ids))
-    return {pooling: np.concatenate(parts) for pooling, parts in pooled.items()}
+        for part, function in zip(parts, functions):
+            part.append(function(h, ids))
+    return [np.concatenate(part) for part in parts]
 
 
 def pool_layer(
     batch: pa.RecordBatch, name: str, layer: int, poolings: Iterable[Pooling], inputs: Inputs
 ) -> dict[Pooling, np.ndarray]:
     """One layer, number and column, of a record batch of either kind -> {pooling: (S, D) float32}; no mixes."""
+    poolings = list(poolings)
     if states.holds_tokens(batch):
-        return pool_tokens(batch, name, {pooling: function_of(pooling, layer, inputs) for pooling in poolings})
+        functions = [function_of(pooling, layer, inputs) for pooling in poolings]
+        return dict(zip(poolings, of_chunks(batch, name, functions)))
     return {pooling: pool_statistics(batch, name, pooling) for pooling in poolings}
+
+
+def pool_and_measure(
+    batch: pa.RecordBatch, name: str, layer: int, pooling: Pooling, inputs: Inputs
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same by one pooling, and in the same read the norms of its sentences -> (S, D) float32, (S, 5) of `norms`."""
+    if states.holds_tokens(batch):
+        functions = [function_of(pooling, layer, inputs), lambda h, ids: norms.squared_norms(h)]
+        vectors, squared = of_chunks(batch, name, functions)
+        return vectors, norms.of_tokens(squared, states.sentence_starts(batch)[1])
+    return pool_statistics(batch, name, pooling), norms.of_statistics(batch, name)

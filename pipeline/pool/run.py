@@ -17,9 +17,11 @@ from pipeline.base.files import replacing
 from pipeline.base.progress import progress
 from pipeline.formats import states, vectors
 from pipeline.formats.dumps import States
-from pipeline.pool.batches import mix_of, pool_layer
+from pipeline.formats.norms import Norms
+from pipeline.pool.batches import mix_of, pool_and_measure
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling
+from pipeline.pool.norms import norms_of
 from pipeline.pool.weighted import without_common
 
 ROW_GROUP = 1024
@@ -29,11 +31,19 @@ Layers = dict[int, np.ndarray]
 """layer number -> (S, D) float32; a mix has one, 0"""
 
 
-def pool_batch(batch: pa.RecordBatch, pooling: Pooling, names: dict[int, str], inputs: Inputs) -> Layers:
-    """A record batch of either kind and its layers {number: name} -> the vectors of its sentences."""
+def pool_batch(
+    batch: pa.RecordBatch, pooling: Pooling, names: dict[int, str], inputs: Inputs
+) -> tuple[Layers, dict[int, np.ndarray]]:
+    """A record batch of either kind and its layers {number: name} -> the vectors of its sentences, and their norms.
+
+    The norms are sums over the sentences, {layer: (5,) float64}, of what `pipeline.pool.norms` measures.
+    """
     of_layers = MEAN if pooling.kind == "mix" else pooling
-    pooled = {layer: pool_layer(batch, name, layer, [of_layers], inputs)[of_layers] for layer, name in names.items()}
-    return {0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled
+    pooled, sums = {}, {}
+    for layer, name in names.items():
+        pooled[layer], of_sentences = pool_and_measure(batch, name, layer, of_layers, inputs)
+        sums[layer] = of_sentences.sum(axis=0)
+    return ({0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled), sums
 
 
 def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs) -> None:
@@ -44,22 +54,25 @@ def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs:
     info = vectors.Info(encoder, str(pooling), layers=pooling.kind != "mix")
     dump.check_sentences(len(dump.sentence_ids()))
     with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
-        pooled = _pool_all(dump, pooling, inputs, scratch)
+        pooled, norms = _pool_all(dump, pooling, inputs, scratch)
         corrections = {layer: _correction(pooling, rows, inputs.train) for layer, rows in pooled.items()}
-        _write(pooled, corrections, part, info)
+        _write(pooled, corrections, part, info, norms)
 
 
-def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> Layers:
-    """The vectors of all sentences, mapped from a file (S, layers, D) in which row i is sentence i."""
+def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> tuple[Layers, Norms]:
+    """The vectors of all sentences, mapped from a file (S, layers, D) in which row i is sentence i, and the norms."""
+    sums = dict.fromkeys(dump.layers, np.zeros(5))
     for batch in progress(dump.batches, "pool", "batch"):
-        pooled = pool_batch(batch, pooling, dump.layers, inputs)
+        pooled, of_batch = pool_batch(batch, pooling, dump.layers, inputs)
+        sums = {layer: total + of_batch[layer] for layer, total in sums.items()}
         rows = np.stack(list(pooled.values()), axis=1)
         for sentence, row in zip(states.sentences_of(batch).tolist(), rows):
             scratch.seek(sentence * row.nbytes)
             scratch.write(row.data)
     scratch.flush()
     ordered = np.memmap(scratch, np.float32, "r").reshape(-1, *rows.shape[1:])
-    return {layer: ordered[:, column] for column, layer in enumerate(pooled)}
+    means = {layer: total / len(ordered) for layer, total in sums.items()}
+    return {layer: ordered[:, at] for at, layer in enumerate(pooled)}, norms_of(pooling, means, dump.of_tokens)
 
 
 def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
@@ -70,7 +83,7 @@ def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) ->
     return without_common(rows[train])
 
 
-def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info) -> None:
+def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms) -> None:
     """Row groups of ROW_GROUP sentences."""
     count = len(next(iter(pooled.values())))
     writer: pq.ParquetWriter | None = None
@@ -78,7 +91,7 @@ def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: v
         for start in range(0, count, ROW_GROUP):
             layers = {layer: corrections[layer](rows[start : start + ROW_GROUP]) for layer, rows in pooled.items()}
             table = vectors.table(layers, start)
-            writer = writer or vectors.writer(part, table.schema, info)
+            writer = writer or vectors.writer(part, table.schema, info, norms)
             writer.write_table(table)
     finally:
         if writer is not None:

@@ -72,6 +72,18 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def whole_percent(share: float) -> str:
+    """A measured share without decimals: `95 %`, and `over 99 %` for what would round to all though it is not."""
+    return "over 99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def share_span(shares: Iterable[float]) -> str:
+    """The range of some measured shares, `51 to 95 %`, or the one that they all round to."""
+    shares = list(shares)
+    low, high = whole_percent(min(shares)), whole_percent(max(shares))
+    return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
+
 def span(values: Iterable[float]) -> str:
     """The range of some numbers: `0.042 to 0.140`, or the one number that they all round to."""
     texts = [fixed(value) for value in values if is_defined(value)]

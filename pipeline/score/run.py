@@ -8,6 +8,7 @@ import polars as pl
 
 from pipeline.formats import baselines, vectors
 from pipeline.formats.damage import foreign
+from pipeline.formats.norms import Norms
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
 from pipeline.score.combinations import Table, at_layers, score_vectors
@@ -26,6 +27,12 @@ def score_model(
 ) -> Iterator[pl.DataFrame]:
     """A model's vectors (C4) at every layer, after every correction, by every similarity -> rows of C5, in parts."""
     yield from _score_file(vectors.read(path, f"pool@{model}"), model, pairs, settings, log)
+
+
+def norms_of_model(path: str | Path, model: str) -> dict[str, Norms]:
+    """{model: how the norms of its states are spread}, from the file of its vectors; nothing where it does not say."""
+    norms = vectors.read(path, f"pool@{model}").norms
+    return {model: norms} if norms else {}
 
 
 def score_baseline(

@@ -30,6 +30,7 @@ from pipeline.formats import (
     tokens,
     vectors,
 )
+from pipeline.formats.norms import Norms
 from tests.helpers import pairs_table
 
 PAIRS = pairs_table([0, 1, 1, 0], ["train", "train", "test", "test"])
@@ -38,6 +39,8 @@ INFO = {"dataset": "toy", "graded": False, "splits": {"train": 2}, "shared": {},
 INFO |= {"components": 4}
 MANIFEST = {"model": "toy", "key": "k", "parts": {}, "gate": None, "truncated": 0, "layers": [0, 2], "dim": 3}
 MANIFEST |= {"keep": "tokens", "store": "float16", "sentences": 2, "tokens": 3, "shards": []}
+
+NORMS = Norms([0, 2], [0.5, 0.9], 0.25, {"first": [1.0, 0.5], "last": [0.0, 0.5], "other": [0.0, 0.0]}, True, ["first"])
 
 
 def score_table(encoder="toy", pairs_of=PAIRS):
@@ -63,12 +66,15 @@ def write_tokens(path, model="toy"):
 
 def write_vectors(path, encoder="toy"):
     numbers = np.arange(24, dtype=np.float32).reshape(8, 3)
-    vectors.write(path, {0: numbers, 2: -numbers}, vectors.Info(encoder, "mean", True))
+    layers = {0: numbers, 2: -numbers}
+    table = vectors.table(layers)
+    with vectors.writer(path, table.schema, vectors.Info(encoder, "mean", True), NORMS) as sink:
+        sink.write_table(table)
 
 
 def read_vectors(path):
     file = vectors.read(path, "pool@toy")
-    return file.info, {layer: file.layer(layer).tolist() for layer in file.layers}
+    return file.info, file.norms, {layer: file.layer(layer).tolist() for layer in file.layers}
 
 
 def write_fit(path, model="toy"):
@@ -123,7 +129,7 @@ def read_tokens(path):
 
 def read_scores(path):
     found = scores.read(path, PAIRS)
-    return found.keys.to_dicts(), found.values.tolist()
+    return found.keys.to_dicts(), found.values.tolist(), found.norms
 
 
 def read_sweep(path):
@@ -164,7 +170,9 @@ FORMATS = {
     "baseline.json": Format(
         "info.json", write_baseline, lambda p: baselines.read_info(p.parent, "toy"), "baseline@toy", hashed=False
     ),
-    "scores": Format("scores.parquet", lambda path: scores.write(path, [score_table()]), read_scores, "score"),
+    "scores": Format(
+        "scores.parquet", lambda path: scores.write(path, [score_table()], {"toy": NORMS}), read_scores, "score"
+    ),
     "sweep": Format("scores.parquet", write_sweep, read_sweep, "sweep@toy"),
     "attention": Format("attention.parquet", write_attention, read_attention, "sweep@toy"),
     "table": Format(

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.formats import parquet, scores
+from pipeline.formats.norms import Norms
 from tests.analyse.making import scores_of, scores_table
 from tests.helpers import pairs_table
 
@@ -52,3 +53,11 @@ def test_a_table_is_in_the_file_before_the_next_is_asked_for(tmp_path, table):
     scores.write(tmp_path / "s.parquet", tables())
     assert len(sizes) == pq.ParquetFile(tmp_path / "s.parquet").num_row_groups == 4
     assert sizes == sorted(set(sizes))
+
+
+def test_the_norms_of_the_models_come_back(tmp_path, pairs, table):
+    norms = {"m": Norms([0, 2], [0.5, 0.9], 0.25, {"first": [1.0, 0.0]}, False, ["first"])}
+    scores.write(tmp_path / "s.parquet", [table], norms)
+    assert scores.read(tmp_path / "s.parquet", pairs).norms == norms
+    scores.write(tmp_path / "s.parquet", [table])
+    assert scores.read(tmp_path / "s.parquet", pairs).norms == {}

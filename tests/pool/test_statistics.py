@@ -21,7 +21,7 @@ def test_statistics_give_what_tokens_give(tmp_path, rng, name, store):
             assert row == pytest.approx(exact, abs=1e-5)  # sums of a few float32
 
 
-@pytest.mark.parametrize("name", ["norm_mean", "last_4", "sif", "attention"])
+@pytest.mark.parametrize("name", ["norm_mean", "skip_outliers", "last_4", "sif", "attention"])
 def test_poolings_that_need_tokens_are_refused_with_the_remedy(tmp_path, rng, name):
     batch = write_statistics(tmp_path / "states", draw_states(rng)).batches[0]
     message = rf"pooling {name} needs the state of every token, .* which give mean, last, .*: set dump.keep to tokens"

@@ -1,6 +1,7 @@
 """The stages report and poolings: files in, files out."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline.base.errors import InputError
 from pipeline.base.files import write_json
 from pipeline.formats import pairs, scores, tables
+from pipeline.formats.norms import Norms
 from pipeline.report.page import page
 from pipeline.report.poolings import page as page_of_poolings
 from pipeline.report.settings import Report
@@ -33,7 +35,7 @@ def written(folder, material):
     info = material.info | {"graded": False, "splits": {}, "sentences": 0, "components": 0}
     pairs.write(folder / "pairs", material.pairs, material.sentences, info)
     tables.write(folder / "correlations.csv", material.table, tables.CORRELATIONS)
-    scores.write(folder / "scores.parquet", making.scores_tables(material))
+    scores.write(folder / "scores.parquet", making.scores_tables(material), material.scores.norms)
     for name, manifest in material.manifests.items():
         write_json(folder / f"manifests/{name}.json", manifest | {"shards": []})
     for name, found in material.baselines.items():
@@ -47,6 +49,18 @@ def test_the_stage_report_writes_the_page_and_the_picture(folder, rng):
     assert (folder / "r.md").read_text() == page(material, making.METHOD, Report(2))
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob("*.part"))
+
+
+def test_the_stage_report_warns_of_a_token_that_swamps_the_mean(folder, rng):
+    largest = {"first": [0.1, 1.0], "last": [0.1, 0.0], "other": [0.8, 0.0]}
+    norms = {"m": Norms([0, 1], [0.1, 0.98], 0.05, largest, True, ["first", "last", "other"])}
+    material = making.material(rng)
+    material = replace(material, scores=replace(material.scores, norms=norms))
+    report.main(*written(folder, material), folder / "r.md", folder / "c.png")
+    assert (
+        "**One token swamps the mean at layer 1 of m.** That token, most often the first, holds 98 %"
+        in (folder / "r.md").read_text()
+    )
 
 
 def test_the_stage_report_names_a_table_that_is_cut(folder, rng):

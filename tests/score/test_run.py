@@ -8,6 +8,7 @@ import stages.score
 from pipeline.base.errors import InputError
 from pipeline.base.settings import build
 from pipeline.formats import baselines, scores, vectors
+from pipeline.formats import pairs as pairs_format
 from pipeline.score.run import score_baseline, score_model
 from pipeline.score.settings import Score
 from tests.helpers import contents, pairs_table
@@ -119,6 +120,13 @@ def test_the_stage_scores_models_then_baselines(project):
     table = pl.read_parquet("data/scores.parquet")
     assert list(dict.fromkeys(table["encoder"])) == ["toy", "overlap"]
     assert len(table) == 13 * 3 + 13
+
+
+def test_the_stage_hands_on_what_pool_measured_of_the_norms(project):
+    norms = vectors.read("data/pooled/toy/vectors.parquet", "pool@toy").norms
+    found = scores.read("data/scores.parquet", pairs_format.read_pairs("data/pairs/pairs.parquet")).norms
+    assert norms is not None
+    assert found == {"toy": norms}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tests.pool.dumps import draw_states, run_fit, run_sweep, set_params, write_
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
-EVERY += ["sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
 CORRECTIONS = ["none", "centre", "standardise", "all_but_the_top_1", "whitening_3"]
 COLUMNS = ["pooling", "correction", "layer", "similarity"]
