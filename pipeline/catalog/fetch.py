@@ -29,8 +29,8 @@ def local(path: str | Path, what: str) -> Path:
 
 
 def snapshot(repo: str, revision: str | None, patterns: list[str], what: str) -> Path:
-    """The local folder of a hub repository at a revision, best a commit (`revisions.commit_of`), downloaded if it is not
-    cached. Python files are never fetched.
+    """The local folder of a hub repository at a revision, a commit at best (`revisions.commit_of`), downloaded if it is
+    not cached. Python files are never fetched.
 
     Raises InputError when the hub cannot be reached and the files are not cached.
     """

@@ -39,6 +39,8 @@ def commit_of(repo: str, revision: Text | None, what: str, kind: str = "model") 
         return name
     key = f"{kind} {repo}@{name}"
     noted = _noted().get(key)
+    if noted is not None and not COMMIT.fullmatch(str(noted)):
+        raise InputError(f"{RECORD} has {noted!r} for {key}, expected a commit of 40 digits: remove that line")
     try:
         current = _asked(repo, name, kind)
     except ConnectionError as error:

@@ -77,7 +77,7 @@ def read(path: str | Path, model: str, pieces: bool = False) -> Tokens:
     texts = _pieces(file, path, stage) if pieces else None
     split_ids = np.split(to_numpy(ids.values), to_numpy(ids.offsets)[1:-1])
     truncated = to_numpy(table["truncated"].cast(pa.uint8())).astype(bool)  # Arrow keeps them as bits
-    return Tokens(model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts["source"])
+    return Tokens(model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts.get("source"))
 
 
 def _pieces(file: pq.ParquetFile, path: str | Path, stage: str) -> dict[int, str]:

@@ -195,7 +195,7 @@ def test_splits_that_layers_were_chosen_on_are_marked(rng, material, text):
     assert "inflates" not in text
     alone = making.material(rng, material.table.filter(split="test"))
     assert text_of(alone).count("which inflates the figures of the models") == 1
-    info = {"dataset": "toy", "subsets": {"train-20": ["train", 20]}, "shared": {}}
+    info = {"dataset": "toy", "source": None, "subsets": {"train-20": ["train", 20]}, "shared": {}}
     table = material.table.with_columns(pl.col("split").replace("test-20", "train-20"))
     marked = making.material(rng, table, info=info)
     assert "which inflates" in correlations.facts(marked, "train-20")
