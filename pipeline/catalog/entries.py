@@ -33,8 +33,7 @@ class Dataset:
     config: Text | None = None
     """configuration of the repository"""
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
-    """
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     path: str | list | dict | None = None
     """a CSV, TSV, JSONL, JSON or Parquet file, a list of files, or {split: file or files}; .gz may follow the ending"""
     columns: dict = field(default_factory=dict)
@@ -100,8 +99,7 @@ class Model:
     hub: str | None = None
     """repository id on the hub"""
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
-    """
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     path: str | None = None
     """a folder in the hub's layout, or a BlinkDL RWKV-6 checkpoint (file or folder)"""
     random: int | None = None
@@ -146,7 +144,7 @@ class Baseline:
     another one is refused. The first download without it prints it.
     """
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place"""
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     pooling: str | None = None
     """of an encoder without modules.json: mean, cls, lasttoken, max, or pooler (the network's own pooled output)"""
     prompt: str | None = None
