@@ -23,6 +23,8 @@ def main(
     read = token_files.read(tokens, model)
     texts = pairs.read_sentences(sentences)["text"].to_list()
     path = weights.locate(entry, model)
+    sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
+    checks.check_sources(sources, model)
     network = load.load(entry, path, model, params.dtype)
     network.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
     checks.check_tokens(read, texts, network)
@@ -31,8 +33,8 @@ def main(
     fingerprint, depth, kernel = weights.fingerprint(entry, path), layers.depth_of(network), load.kernel_of(network)
     dump_key, parts = key.key_of(fingerprint, read, params, depth, kernel)
     written = run.dump(network, read.ids, read.sentence_ids, params, dump_key, run.Places(out, manifest))
-    facts = {"model": model, "key": dump_key, "parts": parts, "gate": reading, "truncated": int(read.truncated.sum())}
-    manifests.write(manifest, facts | written)
+    facts = {"model": model, "key": dump_key, "parts": parts, "sources": sources, "gate": reading}
+    manifests.write(manifest, facts | {"truncated": int(read.truncated.sum())} | written)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -32,3 +33,40 @@ def seed():
 def rng(seed):
     """A generator with a fresh seed."""
     return np.random.default_rng(seed)
+
+
+class HubCache:
+    """What the hub's clients have downloaded, without a network: a commit is a folder, a name a file that names it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def repository(self, repo, kind="model"):
+        return self.folder / f"{kind}s--{repo.replace('/', '--')}"
+
+    def commit(self, repo, files, name="main", kind="model"):
+        """Add a commit that holds some files, {name: bytes}, and move a branch or tag to it -> the commit."""
+        content = repr((repo, sorted(files.items()))).encode()
+        commit = hashlib.sha1(content).hexdigest()
+        for file, data in files.items():
+            path = self.repository(repo, kind) / "snapshots" / commit / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self.move(repo, commit, name, kind)
+        return commit
+
+    def move(self, repo, commit, name="main", kind="model"):
+        """Let a branch or tag stand for a commit."""
+        ref = self.repository(repo, kind) / "refs" / name
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(commit)
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """The cache of the hub's clients, empty, and no network."""
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return HubCache(tmp_path / "hub")

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.base.errors import InputError, first_line, needs_extra
 from pipeline.base.machine import chosen_device, quiet_transformers
-from pipeline.catalog import fetch
+from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import ENCODER_POOLINGS, Baseline, source_of
 from pipeline.formats.baselines import Result
 from pipeline.formats.vectors import OWN
@@ -40,6 +40,7 @@ def sentence_encoder(entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFra
         "max_tokens": encoder.max_seq_length,
         "truncated": truncated(encoder, texts),
         "sha256": fetch.digest(sorted(folder.rglob("*.safetensors")) or sorted(folder.rglob("*.bin")))[:16],
+        "source": None if entry.hub is None else revisions.source(entry.hub, entry.revision, folder.name),
     }
     return Result(vectors=np.asarray(vectors, dtype=np.float32), pooling=OWN, info=info)
 
@@ -48,10 +49,10 @@ def located(entry: Baseline, what: str) -> Path:
     """The folder of an encoder, downloaded first if the entry names the hub."""
     if source_of(entry, what) == "path":
         return fetch.local(str(entry.path), what)
-    revision = None if entry.revision is None else str(entry.revision)
-    folder = fetch.snapshot(str(entry.hub), revision, [*DESCRIPTIONS, "*.safetensors"], what)
+    commit = revisions.commit_of(str(entry.hub), entry.revision, what)
+    folder = fetch.snapshot(str(entry.hub), commit, [*DESCRIPTIONS, "*.safetensors"], what)
     if not list(folder.rglob("*.safetensors")):
-        folder = fetch.snapshot(str(entry.hub), revision, [*DESCRIPTIONS, "*.bin"], what)
+        folder = fetch.snapshot(str(entry.hub), commit, [*DESCRIPTIONS, "*.bin"], what)
     return folder
 
 

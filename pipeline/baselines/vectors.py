@@ -29,10 +29,7 @@ def _drawn(word: str, seed: int, dim: int) -> np.ndarray:
 
 def word_vectors(entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFrame, what: str) -> Result:
     """Averaged word vectors of a file (GloVe: Pennington et al. 2014); unknown words count as zero vectors."""
-    if source_of(entry, what) == "path":
-        file = fetch.local(str(entry.path), what)
-    else:
-        file = fetch.download(str(entry.url), entry.member)
+    file = located(entry, what)
     texts = sentences["text"]
     known, dim = read_vectors(file, vocabulary(texts))
     known_words = [sum(word in known for word in words(text)) for text in texts]
@@ -42,6 +39,13 @@ def word_vectors(entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFrame, 
         "sentences_without_a_known_word": known_words.count(0),
     }
     return Result(vectors=averages(texts, known, dim), info=info)
+
+
+def located(entry: Baseline, what: str) -> Path:
+    """The file of word vectors, downloaded first if the entry names a URL."""
+    if source_of(entry, what) == "path":
+        return fetch.local(str(entry.path), what)
+    return fetch.download(str(entry.url), entry.member, entry.sha256)
 
 
 def read_vectors(file: str | Path, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from pipeline.base.errors import InputError, did_you_mean, one_of
 from pipeline.base.settings import Text, at_least, build, read_yaml
+from pipeline.catalog.fields import as_sha256, as_text
 
 BASELINE_KINDS = {
     "overlap": (),
     "random": ("dim", "seed"),
-    "vectors": ("path", "url", "member", "revision"),
+    "vectors": ("path", "url", "member", "sha256", "revision"),
     "encoder": ("hub", "path", "revision", "pooling", "prompt"),
 }
 """kind of a baseline -> the fields that it takes"""
@@ -32,8 +33,7 @@ class Dataset:
     config: Text | None = None
     """configuration of the repository"""
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
-    """
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     path: str | list | dict | None = None
     """a CSV, TSV, JSONL, JSON or Parquet file, a list of files, or {split: file or files}; .gz may follow the ending"""
     columns: dict = field(default_factory=dict)
@@ -99,8 +99,7 @@ class Model:
     hub: str | None = None
     """repository id on the hub"""
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place, so that DVC sees it
-    """
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     path: str | None = None
     """a folder in the hub's layout, or a BlinkDL RWKV-6 checkpoint (file or folder)"""
     random: int | None = None
@@ -140,8 +139,12 @@ class Baseline:
     """the same to download, or a .zip that holds it"""
     member: str | None = None
     """name of the file inside the zip"""
+    sha256: str | None = None
+    """64 hexadecimal digits: of the file behind `url` as it comes, so of the zip where there is a `member`; a file with
+    another one is refused. The first download without it prints it.
+    """
     revision: Text | None = None
-    """commit of the repository; for local files any text: change it when a file changed in place"""
+    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     pooling: str | None = None
     """of an encoder without modules.json: mean, cls, lasttoken, max, or pooler (the network's own pooled output)"""
     prompt: str | None = None
@@ -162,16 +165,10 @@ class Baseline:
             raise InputError(f"kind {self.kind} has no {foreign[0]}: it takes {takes}")
         if self.pooling is not None:
             one_of(self.pooling, ENCODER_POOLINGS, "pooling")
+        as_sha256(self, "sha256", self.url)
 
 
 ENTRIES: dict[str, type] = {"datasets": Dataset, "models": Model, "baselines": Baseline}
-
-
-def as_text(entry: object, *names: str) -> None:
-    """Turn fields that YAML may read as numbers or dates into text."""
-    for name in names:
-        if (value := getattr(entry, name)) is not None:
-            object.__setattr__(entry, name, str(value))  # the dataclasses are frozen
 
 
 def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:

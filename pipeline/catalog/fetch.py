@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import shutil
+import sys
 import urllib.request
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.base.errors import InputError, first_line
+from pipeline.base.files import write_text
 
 DOWNLOADS = ".drillcore/downloads"
 
@@ -27,8 +29,8 @@ def local(path: str | Path, what: str) -> Path:
 
 
 def snapshot(repo: str, revision: str | None, patterns: list[str], what: str) -> Path:
-    """The local folder of a hub repository at a revision, downloaded if it is not cached. Python files are never
-    fetched.
+    """The local folder of a hub repository at a revision, a commit at best (`revisions.commit_of`), downloaded if it is
+    not cached. Python files are never fetched.
 
     Raises InputError when the hub cannot be reached and the files are not cached.
     """
@@ -49,36 +51,82 @@ def snapshot(repo: str, revision: str | None, patterns: list[str], what: str) ->
         ) from error
 
 
-def download(url: str, member: str | None = None, cache: str | Path = DOWNLOADS) -> Path:
+def download(url: str, member: str | None = None, sha256: str | None = None, cache: str | Path = DOWNLOADS) -> Path:
     """Fetch a file named by the user once, into `cache`; with `member`, take that file out of the zip. Returns its
     path.
+
+    sha256: of the file as it comes, before `member` is taken out. Without it, that of a new file is printed on standard
+    error. Raises InputError where the file has another one: a new file is not kept then, and one of an earlier run is
+    not used.
     """
     folder = Path(cache) / hashlib.sha256(url.encode()).hexdigest()[:16]
     target = folder / (member or url).rsplit("/", 1)[-1]
     if not target.name or url.endswith("/"):
         raise InputError(f"could not download {url}: it does not name a file")
-    if target.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    whole, part = folder / url.rsplit("/", 1)[-1], folder / "part"
+    whole, part, note = folder / url.rsplit("/", 1)[-1], folder / "part", folder / f"{target.name}.sha256"
+    earlier = next((file for file in (target, whole) if file.exists()), None)
+    if earlier is not None and (earlier == whole or note.exists() or sha256 is None):
+        _check_earlier(earlier, note, url, sha256)
+    else:  # nothing is here, or a member whose zip is gone, and no note of what it was
+        folder.mkdir(parents=True, exist_ok=True)
+        _get(url, part)
+        write_text(note, _checked(part, url, sha256))
+        part.rename(whole)
+    if member and whole.exists():
+        _unzip(whole, member, url, part)
+        part.rename(target)
+        whole.unlink()
+    return target
+
+
+def _get(url: str, part: Path) -> None:
+    """What a URL gives as the file `part`."""
     try:
-        if not whole.exists():
-            with urllib.request.urlopen(url) as source, part.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
-                announced = source.headers.get("Content-Length")
-            if announced and part.stat().st_size != int(announced):
-                raise OSError(f"{part.stat().st_size} of {announced} bytes came")
-            part.rename(whole)
+        with urllib.request.urlopen(url) as source, part.open("wb") as sink:
+            shutil.copyfileobj(source, sink, 1 << 20)
+            announced = source.headers.get("Content-Length")
+        if announced and part.stat().st_size != int(announced):
+            raise OSError(f"{part.stat().st_size} of {announced} bytes came")
     except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: no URL
         raise InputError(
             f"could not download {url} ({first_line(error)}). Check the network, or download it elsewhere and give the "
             "file as `path`"
         ) from error
-    if member:
-        _unzip(whole, member, url, part)
-        part.rename(target)
-        whole.unlink()
-    return target
+
+
+def _checked(part: Path, url: str, sha256: str | None) -> str:
+    """The sha256 of a file that has just come. Raises InputError, and removes it, where it is not the wanted one."""
+    found = _sha256(part)
+    if sha256 is None:
+        print(
+            f"{url} has sha256 {found}. To notice if it ever gives something else, put this beside `url` in "
+            f"catalog.yaml: sha256: {found}",
+            file=sys.stderr,
+        )
+    elif found != sha256:
+        part.unlink()
+        raise InputError(
+            f"{url} has sha256 {found}, expected {sha256}: it was replaced or damaged, and is not kept. Try again; if "
+            "this is the file that you want, put its sha256 into catalog.yaml"
+        )
+    return found
+
+
+def _check_earlier(file: Path, note: Path, url: str, sha256: str | None) -> None:
+    """Raise InputError where a file of an earlier run did not come with the wanted sha256, which was noted then."""
+    if sha256 is None:
+        return
+    found = note.read_text() if note.exists() else _sha256(file)
+    if found != sha256:
+        raise InputError(
+            f"{file} was downloaded from {url} with sha256 {found}, expected {sha256}. Mend `sha256` in catalog.yaml, "
+            f"or remove {file.parent} to download it again"
+        )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _unzip(whole: Path, member: str, url: str, part: Path) -> None:

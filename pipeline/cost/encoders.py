@@ -13,9 +13,9 @@ import polars as pl
 
 from pipeline.base import settings
 from pipeline.baselines.overlap import MEASURES, words
-from pipeline.baselines.vectors import averages, random_vectors, read_vectors
-from pipeline.catalog import entries, fetch
-from pipeline.catalog.entries import Baseline, source_of
+from pipeline.baselines.vectors import averages, located, random_vectors, read_vectors
+from pipeline.catalog import entries
+from pipeline.catalog.entries import Baseline
 from pipeline.score.similarities import cosine
 
 COSINE = "cosine"
@@ -108,8 +108,7 @@ class _EveryWord(set):
 
 def vectors(entry: Baseline, what: str) -> Encoder:
     """Averaged word vectors of a file. All its words are held, as an encoder of any text must."""
-    from_path = source_of(entry, what) == "path"
-    file = fetch.local(str(entry.path), what) if from_path else fetch.download(str(entry.url), entry.member)
+    file = located(entry, what)
     known, dim = read_vectors(file, _EveryWord())
 
     def scores(texts: list[str], variant: Variant) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Whether a model can be dumped, and tokens fit it and their sentences, before it runs over a corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,21 @@ TRIED_TOKENS = 32
 """tokens of each of them, at most"""
 PROBE = 4
 """tokens of the pass that finds tables of learned positions"""
+
+
+def check_sources(sources: Mapping[str, Mapping[str, str] | None], name: str) -> None:
+    """Raise InputError where a model's weights and tokenizer have one name on the hub but come from two commits of it:
+    it has moved between the stages tokenize and dump.
+    """
+    weights, tokenizer = sources["weights"], sources["tokenizer"]
+    if weights is None or tokenizer is None or weights["commit"] == tokenizer["commit"]:
+        return
+    if all(weights[key] == tokenizer[key] for key in ("hub", "revision")):
+        raise InputError(
+            f"model {name}: its token ids were made with {tokenizer['hub']}@{tokenizer['revision']} at commit "
+            f"{tokenizer['commit']}, but its weights are of commit {weights['commit']}. Put one of them beside `hub` "
+            f"in catalog.yaml, such as revision: {weights['commit']}, and both are made of it"
+        )
 
 
 def check_tokens(tokens: Tokens, texts: Sequence[str], model: PreTrainedModel) -> None:

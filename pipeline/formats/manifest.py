@@ -13,6 +13,7 @@ MANIFEST: dict[str, tuple[type | tuple[type, ...], str]] = {
     "model": (str, "its name in catalog.yaml"),
     "key": (str, "sha256 of everything that determines the bytes (contract C6), shortened"),
     "parts": (dict, "that everything: weights, token ids, settings, code, versions"),
+    "sources": (dict, "hub, revision and commit of the weights and of the tokenizer; null where not of the hub"),
     "gate": ((dict, type(None)), "bits per byte, and whether the model reads the text; null where it was not measured"),
     "truncated": (int, "sentences cut at tokenize.max_tokens"),
     "layers": (list, "numbers of the layers that were kept"),

@@ -29,8 +29,9 @@ SENTENCES = {
     "sentence_id": Column(pa.int64(), "0, 1, ... in order of first appearance"),
     "text": Column(pa.string(), "the sentence, as it was given"),
 }
-INFO = {
+INFO: dict[str, tuple[type | tuple[type, ...], str]] = {
     "dataset": (str, "its name in catalog.yaml"),
+    "source": ((dict, type(None)), "hub, revision and commit of its repository; null where it is not of the hub"),
     "graded": (bool, "whether labels are grades rather than 0 and 1"),
     "splits": (dict, "pairs of each split"),
     "shared": (dict, "pairs of each split in components that reach into another split"),

@@ -40,11 +40,14 @@ class Tokens:
     """(S,) bool"""
     fingerprint: dict[str, Any]
     """what determines the ids: tokenizer and BOS, part of the key of a dump (contract C6)"""
+    source: dict[str, str] | None = None
+    """the tokenizer's hub, revision and commit; None for one that is not of the hub. It is no part of the key."""
 
 
 def write(path: str | Path, tokens: Tokens) -> None:
-    """Tokens as Parquet; model and fingerprint are facts in its footer."""
-    schema, facts = parquet.schema_of(COLUMNS), {"encoder": tokens.model, "fingerprint": tokens.fingerprint}
+    """Tokens as Parquet; model, fingerprint and source are facts in its footer."""
+    schema = parquet.schema_of(COLUMNS)
+    facts = {"encoder": tokens.model, "fingerprint": tokens.fingerprint, "source": tokens.source}
     assert tokens.pieces is not None
     known = np.array(sorted(tokens.pieces))
     texts = pa.array([tokens.pieces[token] for token in known.tolist()], pa.string())
@@ -74,7 +77,7 @@ def read(path: str | Path, model: str, pieces: bool = False) -> Tokens:
     texts = _pieces(file, path, stage) if pieces else None
     split_ids = np.split(to_numpy(ids.values), to_numpy(ids.offsets)[1:-1])
     truncated = to_numpy(table["truncated"].cast(pa.uint8())).astype(bool)  # Arrow keeps them as bits
-    return Tokens(model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"])
+    return Tokens(model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts.get("source"))
 
 
 def _pieces(file: pq.ParquetFile, path: str | Path, stage: str) -> dict[int, str]:

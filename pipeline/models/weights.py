@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline.catalog import revisions
 from pipeline.catalog.entries import Model, source_of
 from pipeline.catalog.fetch import digest, local, snapshot
 from pipeline.models.checkpoints import checkpoint_files
@@ -19,11 +20,18 @@ def locate(entry: Model, name: str) -> Path | None:
         return local(entry.path, what)
     if entry.hub is None:
         return None
-    revision = None if entry.revision is None else str(entry.revision)
-    folder = snapshot(entry.hub, revision, [*DESCRIPTIONS, "*.safetensors"], what)
+    commit = revisions.commit_of(entry.hub, entry.revision, what)
+    folder = snapshot(entry.hub, commit, [*DESCRIPTIONS, "*.safetensors"], what)
     if not list(folder.glob("*.safetensors")):
-        folder = snapshot(entry.hub, revision, [*DESCRIPTIONS, "*.bin"], what)
+        folder = snapshot(entry.hub, commit, [*DESCRIPTIONS, "*.bin"], what)
     return folder
+
+
+def source(entry: Model, path: Path | None) -> dict[str, str] | None:
+    """Which commit of the hub weights are of that lie at a path; None for local and random ones."""
+    if entry.hub is None or path is None:
+        return None
+    return revisions.source(entry.hub, entry.revision, path.name)
 
 
 def fingerprint(entry: Model, path: Path | None) -> dict[str, Any]:

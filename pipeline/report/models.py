@@ -80,32 +80,48 @@ def sentence_encoders(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
             escaped(info["prompt"] or "none"),
             info["max_tokens"] or "no limit",
             "not counted" if info["truncated"] is None else info["truncated"],
+            at_commit(info["source"]),
         ]
         for name, info in baselines.items()
         if "modules" in info
     ]
-    header = ["sentence encoder", "made of", "dimensions", "prompt", "tokens at most", "sentences cut"]
-    return section("Sentence encoders", table(header, cells, text=("made of", "prompt"))) if cells else []
+    header = ["sentence encoder", "made of", "dimensions", "prompt", "tokens at most", "sentences cut", "from the hub"]
+    text = ("made of", "prompt", "from the hub")
+    return section("Sentence encoders", table(header, cells, text=text)) if cells else []
 
 
-def provenance(manifests: Mapping[str, Manifest]) -> list[str]:
-    """What determined each dump, shortened; data/manifests/MODEL.json has all of it."""
+def at_commit(source: Mapping[str, str] | None) -> str:
+    """A repository of the hub and a commit of it, shortened; nothing for what is not of the hub."""
+    return "" if source is None else f"{escaped(source['hub'])} at {source['commit'][:12]}"
+
+
+def provenance(manifests: Mapping[str, Manifest], info: Mapping[str, Any]) -> list[str]:
+    """Which pairs these are, and what determined each dump, shortened; data/manifests/MODEL.json has all of it."""
+    pairs = [f"The pairs are those of {at_commit(info['source'])} on the hub."] if info["source"] else []
+    return [*section("Where the pairs come from", pairs), *dumps(manifests)] if pairs else dumps(manifests)
+
+
+def dumps(manifests: Mapping[str, Manifest]) -> list[str]:
+    """What determined the dump of each model."""
     if not manifests:
         return []
     cells: list[list[Cell]] = []
     for name, manifest in manifests.items():
-        parts = manifest["parts"]
+        parts, sources = manifest["parts"], manifest["sources"]
         weights = f"sha256 {parts['weights']['sha256'][:12]}" if not is_random(manifest) else None
         cells.append(
             [
                 escaped(name),
                 weights or f"random, seed {parts['weights']['random']}",
+                at_commit(sources["weights"]),
                 escaped(parts["tokens"]["tokenizer"]["kind"]),
+                at_commit(sources["tokenizer"]),
                 f"{parts['dtype']}, stored as {manifest['store']}",
                 f"{manifest['keep']} of {len(manifest['layers'])} layers",
                 ", ".join(f"{package} {version}" for package, version in parts["versions"].items()),
                 manifest["key"],
             ]
         )
-    header = ["model", "weights", "tokenizer", "types", "kept", "versions", "key of the dump"]
+    header = ["model", "weights", "weights from the hub", "tokenizer", "tokenizer from the hub"]
+    header += ["types", "kept", "versions", "key of the dump"]
     return section("Where the states come from", table(header, cells, text=header))

@@ -34,7 +34,7 @@ def page(material: Material, method: Method, settings: Report) -> str:
         lines += section(
             "Every layer", ["[correlations.csv](correlations.csv) has rho of every layer, with its interval and band."]
         )
-    lines += models.provenance(manifests)
+    lines += models.provenance(manifests, info)
     decisions = bool(table["accuracy"].is_not_null().any())
     lines += methods.of_report(method, splits_of.chosen_on(table["split"]), decisions)
     return "\n".join(lines).rstrip("\n") + "\n"

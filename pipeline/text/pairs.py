@@ -12,7 +12,7 @@ from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
 from pipeline.text.columns import missing_label
 from pipeline.text.settings import Prepare
-from pipeline.text.sources import read_rows
+from pipeline.text.sources import pinned, read_rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Prepared:
 def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
     """A dataset of the catalogue, by its entry and name. InputError for what cannot be read or correlated."""
     what = f"dataset {name}"
+    entry, source = pinned(entry, what)
     rows = read_rows(entry, what)
     if settings.limit is not None:
         rows = rows.filter(pl.int_range(pl.len()).over("split") < settings.limit)
@@ -50,6 +51,7 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
     sentences = pl.DataFrame({"sentence_id": np.arange(len(ids)), "text": list(ids)})
     info = {
         "dataset": name,
+        "source": source,
         "graded": bool(set(pairs["label"].unique()) - {0.0, 1.0}),
         "splits": {split: int(n) for split, n in pairs.group_by("split", maintain_order=True).len().iter_rows()},
         "shared": shared(pairs),

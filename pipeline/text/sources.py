@@ -1,12 +1,14 @@
 """The rows of a dataset, from the hub or from local files, under our names of columns and splits."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import yaml
 
 from pipeline.base.errors import InputError, did_you_mean, first_line
-from pipeline.catalog import fetch
+from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import COLUMNS, Dataset, files_of, source_of
 from pipeline.text.columns import standard
 from pipeline.text.files import read_file
@@ -28,6 +30,17 @@ def read_rows(entry: Dataset, what: str) -> pl.DataFrame:
     if entry.no_label is not None:
         rows = rows.filter(pl.col("label").ne_missing(float(entry.no_label)))
     return rows
+
+
+def pinned(entry: Dataset, what: str) -> tuple[Dataset, dict[str, str] | None]:
+    """A dataset at the commit that its revision stands for, and where it comes from; local ones as they are, and None.
+
+    Raises InputError where the hub is to say so and cannot be asked.
+    """
+    if source_of(entry, what) != "hub" or Path(str(entry.hub)).is_dir():
+        return entry, None
+    commit = revisions.commit_of(str(entry.hub), entry.revision, what, "dataset")
+    return replace(entry, revision=commit), revisions.source(str(entry.hub), entry.revision, commit)
 
 
 def _check_splits(what: str, wanted: Iterable[object], present: Iterable[str]) -> None:
@@ -82,8 +95,24 @@ def _from_hub(entry: Dataset, what: str) -> Iterator[tuple[str, pl.DataFrame]]:
             f"{what}: {place} cannot be read with config {entry.config}: {' '.join(str(error).split())}. "
             "Mend `config` in catalog.yaml"
         ) from error
+    _check_commit(entry, [file["filename"] for split in dataset.values() for file in split.cache_files], what)
     wanted = list(dataset) if entry.splits is None else [str(theirs) for theirs in entry.splits.values()]
     _check_splits(what, wanted, list(dataset))
     for split in dataset:
         if split in wanted:
             yield split, pl.DataFrame(dataset[split].data.table.combine_chunks())
+
+
+def _check_commit(entry: Dataset, files: Iterable[str], what: str) -> None:
+    """Raise InputError where `datasets` has read another commit of the hub than the entry names: without a network it
+    takes the latest that it has, whatever it was asked for. Its files lie in folders called after their commit.
+    """
+    wanted = str(entry.revision)
+    if not revisions.COMMIT.fullmatch(wanted) or Path(str(entry.hub)).is_dir():
+        return
+    if others := sorted({Path(file).parent.name for file in files} - {wanted}):
+        raise InputError(
+            f"{what} is to be commit {wanted} of {entry.hub}, but the hub did not answer, and {others[0]} is what an "
+            "earlier run has left. Run once with a network (HF_HUB_OFFLINE must not be 1), or name that one as "
+            "`revision` in catalog.yaml"
+        )

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.base.errors import InputError, first_line
-from pipeline.catalog import fetch
+from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import TOKENIZERS_FROM_FILES, Model, one_source, tokenizer_source
 from pipeline.formats.tokens import Tokens
 from pipeline.text.settings import Tokenize
@@ -39,6 +39,8 @@ class Tokenizer:
     """a text and a number -> at most so many ids, with the special tokens at its end; None for a tokenizer that adds
     none, whose ids can be cut anywhere
     """
+    source: dict[str, str] | None = None
+    """the commit of the hub that its files are of; None for other tokenizers"""
 
 
 def world(folder: Path | None, special_tokens: bool) -> Tokenizer:
@@ -133,11 +135,12 @@ def tokenizer_of(entry: Model, name: str) -> Tokenizer:
     source, what = tokenizer_source(entry), f"tokenizer of model {name}"
     if source.kind not in TOKENIZERS_FROM_FILES:
         return TOKENIZERS[source.kind](None, entry.special_tokens)
-    if one_source(what, {"hub": source.hub, "path": source.path}) == "hub":
-        folder = fetch.snapshot(str(source.hub), source.revision, FILES, what)
-    else:
-        folder = fetch.local(str(source.path), what)
-    return TOKENIZERS[source.kind](folder, entry.special_tokens)
+    if one_source(what, {"hub": source.hub, "path": source.path}) == "path":
+        return TOKENIZERS[source.kind](fetch.local(str(source.path), what), entry.special_tokens)
+    commit = revisions.commit_of(str(source.hub), source.revision, what)
+    folder = fetch.snapshot(str(source.hub), commit, FILES, what)
+    of_the_hub = revisions.source(str(source.hub), source.revision, commit)
+    return replace(TOKENIZERS[source.kind](folder, entry.special_tokens), source=of_the_hub)
 
 
 def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize) -> Tokens:
@@ -151,6 +154,7 @@ def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokeniz
         pieces=pieces_of(ids, tokenizer),
         truncated=truncated,
         fingerprint={"tokenizer": tokenizer.fingerprint, "bos": entry.bos},
+        source=tokenizer.source,
     )
 
 

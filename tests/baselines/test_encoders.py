@@ -140,6 +140,16 @@ def test_without_the_package_the_extra_is_named(encoder, monkeypatch):
         vectors_of(path=str(encoder))
 
 
+def test_an_encoder_of_the_hub_says_its_commit_and_a_local_one_none(encoder, hub_cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {file.relative_to(encoder).as_posix(): file.read_bytes() for file in encoder.rglob("*") if file.is_file()}
+    commit = hub_cache.commit("owner/encoder", files)
+    found, local = vectors_of(hub="owner/encoder"), vectors_of(path=str(encoder))
+    assert found.info["source"] == {"hub": "owner/encoder", "revision": "main", "commit": commit}
+    assert local.info["source"] is None
+    assert np.array_equal(found.vectors, local.vectors)
+
+
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(InputError, match="pooling is 'centre': expected one of mean, cls"):
         Baseline(kind="encoder", path="x", pooling="centre")

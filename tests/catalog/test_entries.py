@@ -158,7 +158,7 @@ def test_unknown_and_missing_keys_are_both_named(tmp_path):
     path = written(tmp_path, baselines={"g": {"knid": "overlap", "sed": 1}})
     message = (
         r"baselines\.g of .*: unknown knid \(did you mean kind\?.*\); unknown sed \(did you mean seed\?.*\); missing "
-        r"kind\. It takes kind, hub, path, url, member, revision, pooling, prompt, dim, seed"
+        r"kind\. It takes kind, hub, path, url, member, sha256, revision, pooling, prompt, dim, seed"
     )
     with pytest.raises(InputError, match=message):
         entry("baselines", "g", path)
@@ -184,6 +184,41 @@ def test_only_unknown_or_only_missing_keys_are_named_alone(tmp_path):
 def test_a_field_of_another_kind_of_baseline_is_refused(tmp_path, fields, message):
     with pytest.raises(InputError, match=rf"baselines\.a of .*: {message}"):
         entry("baselines", "a", written(tmp_path, baselines={"a": fields}))
+
+
+SHA = "0123456789abcdef" * 4
+URL = "https://example.org/a.zip"
+
+
+@pytest.mark.parametrize("given", [SHA, SHA.upper()])
+def test_a_sha256_of_a_download_is_kept_in_small_letters(tmp_path, given):
+    fields = {"kind": "vectors", "url": URL, "sha256": given}
+    assert entry("baselines", "a", written(tmp_path, baselines={"a": fields})).sha256 == SHA
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "vectors", "url": URL, "sha256": SHA[1:]}, "sha256 is '123.*', expected 64 hexadecimal digits"),
+        ({"kind": "vectors", "url": URL, "sha256": SHA + "0"}, "sha256 is '0.*', expected 64 hexadecimal digits"),
+        ({"kind": "vectors", "url": URL, "sha256": "g" * 64}, "sha256 is 'gg.*', expected 64 hexadecimal digits"),
+        ({"kind": "vectors", "url": URL, "sha256": f"sha256:{SHA[7:]}"}, "sha256 is 'sha256:.*', expected 64 hexad"),
+        ({"kind": "vectors", "url": URL, "sha256": ""}, "sha256 is '', expected 64 hexadecimal digits"),
+        ({"kind": "vectors", "url": URL, "sha256": 12345}, "sha256 is 12345, expected str"),
+        ({"kind": "vectors", "path": "a.txt", "sha256": SHA}, "sha256 is given without `url`: .* leave it out"),
+        ({"kind": "encoder", "hub": "a/b", "sha256": SHA}, "kind encoder has no sha256: it takes hub, path, revision"),
+        ({"kind": "overlap", "sha256": SHA}, "kind overlap has no sha256: it takes nothing else"),
+    ],
+)
+def test_a_sha256_that_is_none_or_of_no_download_is_refused(tmp_path, fields, message):
+    with pytest.raises(InputError, match=rf"baselines\.a of .*: {message}"):
+        entry("baselines", "a", written(tmp_path, baselines={"a": fields}))
+
+
+@pytest.mark.parametrize(("kind", "fields"), [("models", {"hub": "a/b"}), ("datasets", {"hub": "a/b"})])
+def test_entries_that_take_no_url_take_no_sha256(tmp_path, kind, fields):
+    with pytest.raises(InputError, match="unknown sha256"):
+        entry(kind, "a", written(tmp_path, **{kind: {"a": fields | {"sha256": SHA}}}))
 
 
 # names

@@ -1,7 +1,10 @@
 """Files behind an entry: found, hashed, and fetched once."""
 
 import hashlib
+import io
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -106,7 +109,8 @@ def test_download_takes_a_member_out_of_a_zip_and_keeps_no_zip(tmp_path):
     url = zipped(tmp_path, **{"a.50d.txt": "cat 1\n", "a.100d.txt": "cat 1 2\n"})
     fetched = download(url, "a.100d.txt", cache=tmp_path / "cache")
     assert fetched.read_text() == "cat 1 2\n"
-    assert [file.name for file in (tmp_path / "cache").rglob("*") if file.is_file()] == ["a.100d.txt"]
+    left = sorted(file.name for file in (tmp_path / "cache").rglob("*") if file.is_file())
+    assert left == ["a.100d.txt", "a.100d.txt.sha256"]
 
 
 def test_download_takes_a_member_out_of_a_folder_of_a_zip(tmp_path):
@@ -153,6 +157,149 @@ def test_a_download_that_breaks_off_is_not_taken_for_whole(tmp_path, monkeypatch
             download(source.as_uri(), cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("vectors.txt"))
     assert download(source.as_uri(), cache=tmp_path / "cache").read_text() == "cat 1 2\n"
+
+
+# sha256
+
+
+class Place:
+    """A URL on this machine, the bytes that it gives, and how often it was asked."""
+
+    def __init__(self):
+        self.data, self.asked = b"", 0
+        place = self
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self):
+                place.asked += 1
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(place.data)))
+                self.end_headers()
+                self.wfile.write(place.data)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Answer)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.server.server_port}/{name}"
+
+
+@pytest.fixture
+def place(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    place = Place()
+    yield place
+    place.server.shutdown()
+    place.server.server_close()
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def zip_of(**members):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return data.getvalue()
+
+
+def kept(tmp_path):
+    """The files of the cache, but for notes."""
+    return sorted(p.name for p in (tmp_path / "c").rglob("*") if p.is_file() and p.suffix != ".sha256")
+
+
+def test_the_first_download_without_a_sha256_prints_the_line_for_the_catalogue(tmp_path, place, capsys):
+    place.data = b"cat 1 2\n"
+    download(place.url("a.txt"), cache=tmp_path / "c")
+    said = capsys.readouterr().err
+    assert said.startswith(f"{place.url('a.txt')} has sha256 {sha256(b'cat 1 2' + bytes([10]))}. ")
+    assert said.endswith(f"put this beside `url` in catalog.yaml: sha256: {sha256(place.data)}\n")
+    assert said.count("\n") == 1
+    download(place.url("a.txt"), cache=tmp_path / "c")
+    assert capsys.readouterr().err == ""
+    assert place.asked == 1
+
+
+def test_a_download_with_the_sha256_that_was_printed_is_used_without_a_word(tmp_path, place, capsys):
+    place.data = b"cat 1 2\n"
+    for _ in range(2):
+        assert download(place.url("a.txt"), None, sha256(place.data), tmp_path / "c").read_bytes() == place.data
+    assert place.asked == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("member", [None, "a.txt"])
+def test_a_download_with_another_sha256_is_refused_and_not_kept_and_the_next_run_tries_again(tmp_path, place, member):
+    good, bad = (zip_of(**{"a.txt": text}) for text in ("cat 1", "cat 2"))
+    place.data, url = bad, place.url("a.zip")
+    message = rf"a\.zip has sha256 {sha256(bad)}, expected {sha256(good)}: .* not kept.*catalog\.yaml$"
+    with pytest.raises(InputError, match=message) as error:
+        download(url, member, sha256(good), tmp_path / "c")
+    assert "\n" not in str(error.value)
+    assert kept(tmp_path) == []
+    place.data = good
+    fetched = download(url, member, sha256(good), tmp_path / "c")
+    assert fetched.read_bytes() == (b"cat 1" if member else good)
+
+
+def test_the_sha256_is_that_of_the_zip_and_not_of_its_member(tmp_path, place):
+    place.data = zip_of(**{"a.txt": "cat 1"})
+    with pytest.raises(InputError, match=f"has sha256 {sha256(place.data)}, expected"):
+        download(place.url("a.zip"), "a.txt", sha256(b"cat 1"), tmp_path / "c")
+    assert download(place.url("a.zip"), "a.txt", sha256(place.data), tmp_path / "c").read_bytes() == b"cat 1"
+
+
+@pytest.mark.parametrize("member", [None, "a.txt"])
+def test_a_file_of_an_earlier_run_is_compared_too_and_not_fetched_again(tmp_path, place, member):
+    place.data, url = zip_of(**{"a.txt": "cat 1"}), place.url("a.zip")
+    first = download(url, member, cache=tmp_path / "c")
+    other = "0" * 64
+    message = rf"was downloaded from .*a\.zip with sha256 {sha256(place.data)}, expected {other}\. Mend .* or remove "
+    with pytest.raises(InputError, match=message) as error:
+        download(url, member, other, tmp_path / "c")
+    assert str(first.parent) in str(error.value)
+    assert download(url, member, sha256(place.data), tmp_path / "c") == first
+    assert place.asked == 1
+
+
+@pytest.mark.parametrize("member", [None, "a.txt"])
+def test_a_file_whose_sha256_nobody_noted_is_hashed_or_if_its_zip_is_gone_fetched_again(tmp_path, place, member):
+    place.data, url = zip_of(**{"a.txt": "cat 1"}), place.url("a.zip")
+    fetched = download(url, member, cache=tmp_path / "c")
+    (note,) = (tmp_path / "c").rglob("*.sha256")
+    note.unlink()
+    assert download(url, member, cache=tmp_path / "c") == fetched  # nothing is asked for
+    assert place.asked == 1
+    assert download(url, member, sha256(place.data), tmp_path / "c") == fetched
+    assert place.asked == (2 if member else 1)
+    with pytest.raises(InputError, match="expected"):
+        download(url, member, "0" * 64, tmp_path / "c")
+
+
+def test_two_members_of_a_zip_that_changed_in_between_are_told_apart(tmp_path, place):
+    old, new = zip_of(a="cat 1", b="dog 1"), zip_of(a="cat 2", b="dog 2")
+    place.data, url = old, place.url("x.zip")
+    download(url, "a", sha256(old), tmp_path / "c")
+    place.data = new
+    assert download(url, "b", sha256(new), tmp_path / "c").read_text() == "dog 2"
+    with pytest.raises(InputError, match=f"with sha256 {sha256(old)}, expected {sha256(new)}"):
+        download(url, "a", sha256(new), tmp_path / "c")
+    assert download(url, "a", sha256(old), tmp_path / "c").read_text() == "cat 1"
+
+
+def test_a_zip_whose_member_was_named_wrongly_is_compared_before_it_is_opened(tmp_path, place):
+    place.data, url = zip_of(a="cat 1"), place.url("x.zip")
+    with pytest.raises(InputError, match="Mend `member`"):
+        download(url, "b", sha256(place.data), tmp_path / "c")
+    with pytest.raises(InputError, match=f"with sha256 {sha256(place.data)}, expected {'0' * 64}"):
+        download(url, "a", "0" * 64, tmp_path / "c")
+    assert download(url, "a", sha256(place.data), tmp_path / "c").read_text() == "cat 1"
+    assert place.asked == 1
 
 
 # the hub

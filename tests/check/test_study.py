@@ -127,6 +127,17 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
         ("baselines.overlap", {"kind": "overlapp"}, "kind is 'overlapp': did you mean overlap?"),
         ("baselines.overlap", {"kind": "vectors"}, "baseline overlap has no source"),
         ("baselines.overlap", {"kind": "random", "dim": 0}, "baseline.dim is 0, expected at least 1"),
+        (
+            "baselines.overlap",
+            {"kind": "vectors", "url": "https://example.org/a.txt", "sha256": "abc"},
+            "sha256 is 'abc', expected 64 hexadecimal digits",
+        ),
+        (
+            "baselines.overlap",
+            {"kind": "vectors", "path": "data/demo/vectors.txt.gz", "sha256": "0" * 64},
+            "sha256 is given without `url`",
+        ),
+        ("models.demo", {"hub": "a/b", "sha256": "0" * 64}, "unknown sha256"),
     ],
 )
 def test_a_wrong_entry_that_is_used_is_one_line(project, dotted, value, complaint):

@@ -4,7 +4,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from pipeline.base.errors import InputError
-from pipeline.dump.checks import check_batches, check_lengths, check_tokens, check_vocabulary
+from pipeline.dump.checks import check_batches, check_lengths, check_sources, check_tokens, check_vocabulary
 from pipeline.formats.tokens import Tokens
 from pipeline.models.layers import hidden_layers
 
@@ -37,6 +37,24 @@ def test_tokens_of_other_sentences_are_refused(model):
     message = r"there are 3 sentences, but the tokens of model m are those of 2: .*dvc repro -f -s tokenize@m"
     with pytest.raises(InputError, match=message):
         check_tokens(tokens, ["a", "b", "c"], model)
+
+
+A, B = ({"hub": "owner/name", "revision": "main", "commit": letter * 40} for letter in "ab")
+
+
+def test_weights_and_a_tokenizer_of_two_commits_of_one_name_are_refused_with_both_and_the_line():
+    message = rf"model m: .* owner/name@main at commit {'a' * 40}, .* of commit {'b' * 40}\. .* revision: {'b' * 40}"
+    with pytest.raises(InputError, match=message) as error:
+        check_sources({"weights": B, "tokenizer": A}, "m")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "tokenizer", [A, None, B | {"hub": "owner/other"}, B | {"revision": "v1"}, A | {"revision": "v1"}]
+)
+def test_one_commit_or_two_names_are_as_the_catalogue_wants_it(tokenizer):
+    check_sources({"weights": A, "tokenizer": tokenizer}, "m")
+    check_sources({"weights": None, "tokenizer": tokenizer}, "m")
 
 
 def random_of(family, **sizes):

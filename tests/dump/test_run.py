@@ -74,7 +74,7 @@ def test_shards_stay_near_the_wanted_size(model, dump, sentences):
 def test_the_facts_are_those_of_the_files_and_complete_a_manifest(model, dump, sentences, tmp_path, monkeypatch, keep):
     monkeypatch.chdir(tmp_path)  # a reader notes here what it has verified
     facts = dump(model, sentences(900), keep=keep)
-    reading = {"model": "m", "key": "k", "parts": {}, "gate": None, "truncated": 0}
+    reading = {"model": "m", "key": "k", "parts": {}, "sources": {}, "gate": None, "truncated": 0}
     manifest.write(tmp_path / "m.json", reading | facts)
     read = manifest.read(tmp_path / "m.json", "m")
     assert dumps.read(tmp_path / "out", read).layers.keys() == {0, 1, 2}

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 import stages.dump
+import stages.tokenize
 from pipeline.base.errors import InputError
 from pipeline.formats import dumps, manifest, pairs, states, tokens
 from pipeline.formats.tokens import Tokens
@@ -105,6 +106,57 @@ def test_the_same_again_computes_nothing_and_changes_nothing(project, monkeypatc
     monkeypatch.setattr("pipeline.dump.passes.hidden_layers", None)
     dump()
     assert contents("data") == before
+
+
+def on_the_hub(hub_cache, seed):
+    """A commit of owner/tiny with weights from a seed and the tokenizer of bytes in GPT-2's form."""
+    torch.manual_seed(seed)
+    tiny().save_pretrained("made")
+    files = {path.name: path.read_bytes() for path in Path("made").iterdir()}
+    letters = {chr(byte): byte for byte in range(33, 127)} | {"\u0120": 32}  # GPT-2's letter for a blank
+    files |= {"vocab.json": json.dumps(letters).encode(), "merges.txt": b"#version: 0.2\n"}
+    entry = {"hub": "owner/tiny", "tokenizer": {"kind": "gpt2", "hub": "owner/tiny"}}
+    change("catalog.yaml", models={"tiny": entry})
+    return hub_cache.commit("owner/tiny", files)
+
+
+def tokenize():
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"tokenize": {"max_tokens": 64, "truncate": False}}))
+    stages.tokenize.main("tiny", PATHS["sentences"], PATHS["tokens"])
+
+
+def test_a_name_that_moves_between_two_stages_stands_for_its_first_commit(project, hub_cache, capsys):
+    first = on_the_hub(hub_cache, 0)
+    tokenize()
+    second = on_the_hub(hub_cache, 1)
+    dump()
+    of_first, key = contents(PATHS["out"]), read_manifest()["key"]
+    source = {"hub": "owner/tiny", "revision": "main", "commit": first}
+    assert read_manifest()["sources"] == {"weights": source, "tokenizer": source}
+    assert capsys.readouterr().err.count(f"WARNING: model tiny: owner/tiny@main was commit {first}") == 1
+    for commit in (first, second):  # what the two commits give by themselves
+        pinned = {"hub": "owner/tiny", "revision": commit}
+        change("catalog.yaml", models={"tiny": pinned | {"tokenizer": {"kind": "gpt2", **pinned}}})
+        tokenize()
+        dump()
+        assert (contents(PATHS["out"]) == of_first) == (commit == first)
+        assert (read_manifest()["key"] == key) == (commit == first)  # its shards are found, not computed again
+
+
+def test_a_fresh_clone_with_token_ids_of_an_older_commit_is_told_so_and_one_line_mends_it(project, hub_cache):
+    first = on_the_hub(hub_cache, 0)
+    tokenize()
+    second = on_the_hub(hub_cache, 1)
+    Path(".drillcore/revisions.json").unlink()
+    with pytest.raises(InputError, match=rf"made with owner/tiny@main at commit {first}, .* of commit {second}"):
+        dump()
+    assert left_behind() == []
+    pinned = {"hub": "owner/tiny", "revision": second}
+    change("catalog.yaml", models={"tiny": pinned | {"tokenizer": {"kind": "gpt2", **pinned}}})
+    tokenize()
+    dump()
+    assert read_manifest()["sources"]["weights"]["commit"] == second
 
 
 def test_truncated_sentences_are_counted_in_the_manifest(project):

@@ -42,13 +42,14 @@ def test_pickles_of_the_hub_are_fetched_only_where_there_is_nothing_better(monke
         return tmp_path
 
     monkeypatch.setattr(weights, "snapshot", snapshot)
-    entry = Model(hub="someone/model", revision="abc")
+    commit = "0123456789" * 4
+    entry = Model(hub="someone/model", revision=commit)
     assert locate(entry, "m") == tmp_path
-    assert asked == [("someone/model", "abc", "*.safetensors"), ("someone/model", "abc", "*.bin")]
+    assert asked == [("someone/model", commit, "*.safetensors"), ("someone/model", commit, "*.bin")]
     asked.clear()
     (tmp_path / "model.safetensors").touch()
     assert locate(entry, "m") == tmp_path
-    assert asked == [("someone/model", "abc", "*.safetensors")]
+    assert asked == [("someone/model", commit, "*.safetensors")]
 
 
 @pytest.mark.parametrize("fields", [{}, {"random": 0, "path": "x.pth"}])

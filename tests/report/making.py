@@ -73,11 +73,12 @@ def inferred(rng, layer, compared):
     return row
 
 
-def manifest(model, gate=GATE, weights=None):
+def manifest(model, gate=GATE, weights=None, sources=None):
     """What the stage dump says of a model."""
     parts = {"weights": weights or {"sha256": "0123456789abcdef"}, "dtype": "float32", "versions": {"torch": "2.0"}}
     parts |= {"tokens": {"tokenizer": {"kind": "bytes"}}}
     counts = {"sentences": 12, "truncated": 3, "tokens": 120, "layers": [0, 1, 2], "dim": 8}
+    counts["sources"] = sources or {"weights": None, "tokenizer": None}
     return {"model": model, "gate": gate, "parts": parts, "key": "0a1b", "keep": "tokens", "store": "float16"} | counts
 
 
@@ -96,7 +97,7 @@ def material(rng, table=None, graded=False, **changes):
     models = table.filter(pl.col("layer").is_not_null())["encoder"].unique(maintain_order=True)
     given = {
         **{"table": table, "scores": scores, "pairs": pairs, "sentences": sentences},
-        "info": {"dataset": "toy", "subsets": SUBSETS, "shared": {"train": 0, "test": 2}},
+        "info": {"dataset": "toy", "source": None, "subsets": SUBSETS, "shared": {"train": 0, "test": 2}},
         "manifests": {model: manifest(model) for model in models},
         "baselines": {"glove": {"coverage": 0.987654, "dim": 50, "sentences_without_a_known_word": 2}},
     }

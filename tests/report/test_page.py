@@ -195,7 +195,7 @@ def test_splits_that_layers_were_chosen_on_are_marked(rng, material, text):
     assert "inflates" not in text
     alone = making.material(rng, material.table.filter(split="test"))
     assert text_of(alone).count("which inflates the figures of the models") == 1
-    info = {"dataset": "toy", "subsets": {"train-20": ["train", 20]}, "shared": {}}
+    info = {"dataset": "toy", "source": None, "subsets": {"train-20": ["train", 20]}, "shared": {}}
     table = material.table.with_columns(pl.col("split").replace("test-20", "train-20"))
     marked = making.material(rng, table, info=info)
     assert "which inflates" in correlations.facts(marked, "train-20")
@@ -237,6 +237,26 @@ def test_bits_truncation_coverage_and_provenance_are_reported(text):
 def test_the_seed_of_random_weights_is_reported(rng):
     manifests = {"m": making.manifest("m", FAILED, {"random": 7})}
     assert "| m | random, seed 7 | bytes |" in text_of(making.material(rng, manifests=manifests))
+
+
+SOURCE = {"hub": "owner/na_me", "revision": "main", "commit": "0123456789" * 4}
+
+
+def test_commits_of_the_hub_are_reported_shortened(rng, text):
+    assert "from the hub" not in text
+    assert "## Where the pairs come from" not in text
+    sources = {"weights": SOURCE, "tokenizer": SOURCE | {"commit": "f" * 40}}
+    material = making.material(rng, manifests={"m": making.manifest("m", sources=sources)})
+    row = cells_of(text_of(material), "Where the states come from")[0]
+    assert row["weights"] == "sha256 0123456789ab"
+    assert row["weights from the hub"] == r"owner/na\_me at 012345678901"
+    assert row["tokenizer from the hub"] == r"owner/na\_me at ffffffffffff"
+    encoder = {"modules": ["Pooling"], "dim": 6, "prompt": None, "max_tokens": 10, "truncated": 0}
+    baselines = {"a": encoder | {"source": SOURCE}, "b": encoder | {"source": None}}
+    rows = cells_of(text_of(making.material(rng, baselines=baselines)), "Sentence encoders")
+    assert [row["from the hub"] for row in rows] == [r"owner/na\_me at 012345678901", ""]
+    pairs = making.material(rng, info=making.material(rng).info | {"source": SOURCE})
+    assert r"The pairs are those of owner/na\_me at 012345678901 on the hub." in text_of(pairs)
 
 
 def test_too_few_components_and_shared_components_are_said(rng, material, text):

@@ -9,7 +9,9 @@ import yaml
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
 from pipeline.text.files import ENDINGS
-from pipeline.text.sources import read_rows
+from pipeline.text.pairs import prepare
+from pipeline.text.settings import Prepare
+from pipeline.text.sources import pinned, read_rows
 
 GOOD = "split,sentence1,sentence2,label\ntrain,a cat,a dog,1\ntrain,a bird,a dog,0\ntest,an eel,a fly,1\ntest,x,y,0\n"
 HEADER = "sentence1,sentence2,label\n"
@@ -377,3 +379,71 @@ def test_a_dataset_of_the_hub_without_a_network_says_what_it_needs_and_what_to_d
     message = rf"dataset toy needs {OUTSIDE}@abc from the Hugging Face hub.*HF_HUB_OFFLINE.* as `path`"
     with pytest.raises(InputError, match=message):
         read_rows(Dataset(hub=OUTSIDE, revision="abc"), "dataset toy")
+
+
+# commits
+
+
+@pytest.fixture
+def downloaded(tmp_path, monkeypatch, hub_cache):
+    """A function: put the table into the cache of `datasets` as a commit of the data set owner/pairs."""
+    import datasets
+    from datasets.arrow_writer import ArrowWriter
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+    def put(commit, rows=ROWS):
+        folder = tmp_path / "cache/owner___pairs/default/0.0.0" / commit
+        folder.mkdir(parents=True)
+        info = datasets.DatasetInfo(
+            features=datasets.Features.from_arrow_schema(rows.to_arrow().schema),
+            builder_name="parquet",
+            dataset_name="pairs",
+            config_name="default",
+            version="0.0.0",
+        )
+        info.splits = datasets.SplitDict(dataset_name="pairs")
+        for (split,), part in rows.group_by("split", maintain_order=True):
+            with ArrowWriter(path=str(folder / f"pairs-{split}.arrow"), features=info.features) as writer:
+                writer.write_table(part.to_arrow())
+                examples, size = writer.finalize()
+            info.splits.add(datasets.SplitInfo(split, size, examples, dataset_name="pairs"))
+        info.write_to_directory(str(folder))
+
+    return put
+
+
+def test_a_dataset_is_that_of_its_first_commit_and_the_info_says_so(downloaded, hub_cache, capsys):
+    first, second = "a" * 40, "b" * 40
+    hub_cache.move("owner/pairs", first, kind="dataset")
+    downloaded(first)
+    entry = Dataset(hub="owner/pairs", columns={})
+    info = prepare(entry, "toy", Prepare(limit=None)).info
+    assert info["source"] == {"hub": "owner/pairs", "revision": "main", "commit": first}
+    assert f"dataset toy: owner/pairs@main is commit {first}" in capsys.readouterr().err
+    hub_cache.move("owner/pairs", second, kind="dataset")
+    assert prepare(entry, "toy", Prepare(limit=None)).info == info
+    assert f"WARNING: dataset toy: owner/pairs@main was commit {first}" in capsys.readouterr().err
+
+
+def test_another_commit_that_datasets_takes_without_a_network_is_refused(downloaded):
+    first, second = "a" * 40, "b" * 40
+    downloaded(second)
+    assert len(read_rows(Dataset(hub="owner/pairs", revision=second), "dataset toy")) == len(ROWS)
+    message = rf"dataset toy is to be commit {first} of owner/pairs, .* {second} is what .*HF_HUB_OFFLINE"
+    with pytest.raises(InputError, match=message) as error:
+        read_rows(Dataset(hub="owner/pairs", revision=first), "dataset toy")
+    assert "\n" not in str(error.value)
+
+
+def test_local_datasets_are_of_no_commit(hub, tmp_path):
+    for entry in (Dataset(hub=hub, config="mrpc"), Dataset(path=write_rows(tmp_path / "a.csv"))):
+        assert pinned(entry, "dataset toy") == (entry, None)
+
+
+def test_a_dataset_by_name_without_a_network_says_what_it_needs_and_what_to_do(offline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"dataset toy needs {OUTSIDE}@main from .*HF_HUB_OFFLINE.* as `path`"):
+        pinned(Dataset(hub=OUTSIDE), "dataset toy")

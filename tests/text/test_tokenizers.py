@@ -318,6 +318,27 @@ def test_a_tokenizer_of_the_hub_without_a_network_says_what_it_needs_and_what_to
         tokenizer_of(entry, "big")
 
 
+def test_a_tokenizer_of_the_hub_is_that_of_its_first_commit_and_says_so(hub_cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    merged = {"vocab.json": b'{"a": 0, "b": 1, "ab": 2}', "merges.txt": b"#version: 0.2\na b\n"}
+    entry = Model(random=0, tokenizer={"kind": "gpt2", "hub": "owner/name"})
+    first = hub_cache.commit("owner/name", merged)
+    assert tokenizer_of(entry, "m").encode(["ab"]) == [[2]]
+    hub_cache.commit("owner/name", merged | {"merges.txt": b"#version: 0.2\n"})
+    found = tokenizer_of(entry, "m")
+    assert found.encode(["ab"]) == [[2]]
+    assert found.source == {"hub": "owner/name", "revision": "main", "commit": first}
+    table = pl.DataFrame({"sentence_id": [0, 1], "text": ["ab", "ba"]})
+    tokens_format.write("t.parquet", tokenizers.tokenize(table, entry, "m", LIMIT))
+    assert tokens_format.read("t.parquet", "m").source == found.source
+    assert "commit" not in str(found.fingerprint)  # the ids depend on files, not on the name of their commit
+
+
+def test_a_local_tokenizer_and_one_without_files_are_of_no_commit():
+    assert tokenizer_of(Model(path=str(ROOT / "data/demo/model")), "m").source is None
+    assert tokenizer_of(Model(random=0, tokenizer="bytes"), "m").source is None
+
+
 def test_a_sentence_over_the_limit_is_refused_with_the_longest(in_bytes):
     message = (
         r"2 sentences are longer than tokenize\.max_tokens = 4; the longest has 6 tokens \('sixsix'\.\.\.\)\. Raise"
