@@ -6,6 +6,7 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       check     -> nothing is wrong in them               check      settings, names, references, missing files
       prepare   -> pairs, sentences                       text       pairs point at distinct sentences (contract C2)
       tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes
+      finetune  -> an adapter, where one is wanted        finetune   contrastive training on the train pairs
       dump      -> states of every token at every layer   dump       plan, key (C6), writer; the only stage with a model
       fit       -> learned poolings                       fit        queries, learned on train pairs
       pool      -> sentence vectors                       pool       mean, last, idf_mean, attention ...
@@ -36,7 +37,8 @@ Rooms, from the bottom up; each imports only rooms above its line:
     baselines  what models are compared with: word overlap, word vectors, sentence encoders
     pool       token states -> sentence vectors: every pooling, correction and mix, and their names
     dump       run a network once and keep what it computes
-    fit        what is learned from train pairs
+    fit        poolings that are learned from train pairs
+    finetune   weights that are learned from train pairs
     score      sentence vectors -> a number for each pair
     analyse    numbers of pairs -> tables
     report     tables -> pages and pictures; computes nothing, the only place that rounds

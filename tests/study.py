@@ -29,6 +29,7 @@ CHANGES = {
     "prepare": {"limit": 20},
     "dump": {"gate_tokens": 200, "shard_mb": 1},
     "correlate": {"resamples": 100},
+    "finetune": {"epochs": 2, "folds": 2, "batch_pairs": 8, "rank": 2},
     "fit": {"epochs": 2, "runs": 2, "controls": True, "poolings": ["attention", "diagonal"]},
     "sweep": {
         "poolings": ["mean", "sif", "attention", "diagonal", "pairs_of_layers"],

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ ENCODER_POOLINGS = ("mean", "cls", "lasttoken", "max", "pooler")
 OVERLAP_MEASURES = ("dice", "jaccard", "char4", "tfidf")
 TOKENIZER_KINDS = ("world", "hf", "gpt2", "bytes", "utf-16-le")
 TOKENIZERS_FROM_FILES = ("hf", "gpt2")
+FINETUNED = "data/finetuned"
+"""the results of the stage finetune, a folder for each model"""
 COLUMNS = ("sentence1", "sentence2", "label", "split", "idx")
 
 
@@ -112,6 +114,11 @@ class Model:
     """token id put before every sentence; left out for none. It changes RWKV's states by 9-50 %."""
     special_tokens: bool = False
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
+    adapter: str | None = None
+    """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
+    finetune: str | None = None
+    """another model of this file, which the stage finetune trains: the result is this entry, which has no other field
+    """
 
     def __post_init__(self) -> None:
         as_text(self, "revision")
@@ -120,7 +127,7 @@ class Model:
     @property
     def is_control(self) -> bool:
         """Whether nobody trained it: what the architecture and the tokenizer give alone."""
-        return self.random is not None
+        return self.random is not None and self.adapter is None
 
 
 @dataclass(frozen=True)
@@ -188,10 +195,30 @@ def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:
         )
     where = f"{kind}.{name} of {path}"
     try:
-        return build(ENTRIES[kind], names[name] or {}, where)
+        made: Any = build(ENTRIES[kind], names[name] or {}, where)
+        is_tuned = isinstance(made, Model) and made.finetune is not None
+        return _tuned(made, name, path) if is_tuned else made
     except InputError as error:
         message = str(error)
         raise InputError(message if where in message else f"{where}: {message}") from error
+
+
+def _tuned(given: Model, name: str, path: str | Path) -> Model:
+    """The entry of a model that the stage finetune makes: that of the model it starts from, with what was learned."""
+    others = [field.name for field in fields(Model) if getattr(given, field.name) != _default_of(field)]
+    if len(others) > 1:
+        other = next(field for field in others if field != "finetune")
+        raise InputError(f"an entry with `finetune` has no {other}: all else is that of the model it starts from")
+    base = entry("models", str(given.finetune), path)
+    if base.finetune is not None:
+        raise InputError(f"it starts from {given.finetune}, which is itself made by the stage finetune: name its base")
+    if base.adapter is not None:
+        raise InputError(f"it starts from {given.finetune}, which has an adapter already: name a model without one")
+    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}")
+
+
+def _default_of(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def one_source(what: str, sources: Mapping[str, object]) -> str:
@@ -242,5 +269,7 @@ def local_paths(entry: Dataset | Model | Baseline) -> Iterable[str]:
     """The local files or folders that an entry names, which must be there before anything runs."""
     if isinstance(entry, Dataset):
         return [path for _, path in files_of(entry)]
-    paths = [entry.path, tokenizer_source(entry).path if isinstance(entry, Model) else None]
+    paths = [entry.path]
+    if isinstance(entry, Model):
+        paths += [tokenizer_source(entry).path, entry.adapter if entry.finetune is None else None]
     return [path for path in paths if path is not None]
