@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.base.settings import Study, read_yaml
 
-MODEL_FOLDERS = ("data/fitted", "data/manifests", "data/pooled", "data/sweeps", "data/tokens")
+MODEL_FOLDERS = ("data/fitted", "data/manifests", "data/pooled", "data/probes", "data/sweeps", "data/tokens")
 BASELINE_FOLDERS = ("data/baselines",)
 
 

@@ -28,11 +28,12 @@ from pipeline.dump.settings import Dump
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
 from pipeline.pool.names import Pooling
+from pipeline.probe.settings import Probe
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
 from pipeline.text.settings import Prepare, Tokenize
 
-SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Dump, Fit, Score, Sweep, Correlate, Report, Efficiency)
+SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Dump, Fit, Score, Sweep, Correlate, Report, Probe, Efficiency)
 Checked = TypeVar("Checked")
 
 

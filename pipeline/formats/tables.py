@@ -104,6 +104,46 @@ CURVES: Columns = {
     "most": (NUMBER, "over runs"),
 }
 
+PROBES: Columns = {
+    "encoder": (TEXT, "name of the model or baseline"),
+    "probe": (TEXT, "difference_product, bilinear, or measures for those of word overlap"),
+    "layer": (pl.Int32, "0 is what enters the first block"),
+    "selected": (pl.Boolean, "whether the layer is the one that is best on held-out folds of train"),
+    "features": (pl.Int64, "numbers that the probe sees of a pair"),
+    "strength": (NUMBER, "scikit-learn's C, chosen on the same folds; for grades, alpha of the ridge is 1 / C"),
+    "metric": (TEXT, "accuracy or, for grades, spearman: what held_out to p are in"),
+    "held_out": (NUMBER, "on train pairs of held-out folds, by which layer and C were chosen"),
+    "train": (NUMBER, "on the train pairs themselves"),
+    "split": (TEXT, "a split or a named subset of one; never train"),
+    "n": (pl.Int64, "pairs"),
+    "effective_components": (NUMBER, "of equal size that would say as much; below 5 there is no interval and no p"),
+    "majority": (NUMBER, "accuracy of the label that is most frequent on train; empty for grades"),
+    "accuracy": (NUMBER, "share of pairs that are classified rightly; empty for grades"),
+    "accuracy_low": (NUMBER, "its interval, by a bootstrap over components"),
+    "accuracy_high": (NUMBER, ""),
+    "f1": (NUMBER, "of the positives"),
+    "f1_low": (NUMBER, ""),
+    "f1_high": (NUMBER, ""),
+    "auc": (NUMBER, "of the probe's scores"),
+    "auc_low": (NUMBER, ""),
+    "auc_high": (NUMBER, ""),
+    "spearman": (NUMBER, "rho of the probe's scores and the labels"),
+    "spearman_low": (NUMBER, ""),
+    "spearman_high": (NUMBER, ""),
+    "control": (NUMBER, "of a probe that is fitted to permuted train labels with the same C"),
+    "control_train": (NUMBER, "of that one on the permuted labels it was fitted to: how much it memorises"),
+    "selectivity": (NUMBER, "the probe minus its control"),
+    "selectivity_low": (NUMBER, ""),
+    "selectivity_high": (NUMBER, ""),
+    "difference": (NUMBER, "the probe minus that of word overlap's measures; in selected rows, as p"),
+    "difference_low": (NUMBER, ""),
+    "difference_high": (NUMBER, ""),
+    "p": (NUMBER, "of no difference; Holm over the probes of a split"),
+    "zero_shot": (TEXT, "the score without a probe: correction and similarity with the largest rho on train"),
+    "zero_shot_spearman": (NUMBER, "rho of that score at the same layer"),
+    "zero_shot_auc": (NUMBER, "its AUC"),
+}
+
 
 def schema_of(columns: Columns) -> dict[str, Any]:
     """{name: polars type} of some columns."""
