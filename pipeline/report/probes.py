@@ -57,7 +57,8 @@ def _metric(rows: pl.DataFrame) -> str:
 
 def _verdict(row: Mapping[str, Any]) -> str:
     name = {"accuracy": "accuracy", "spearman": "rho"}[row["metric"]]
-    line = f"- **{_called(row)}**: {name} {figure(row, row['metric'])}"
+    by = "" if row["probe"] == FLOOR else f" with {words(row['probe'])}"
+    line = f"- **{_called(row)}**: {name} {figure(row, row['metric'])}{by}"
     if row["probe"] == FLOOR:
         return f"{line}, the floor."
     if row["difference"] is None:
