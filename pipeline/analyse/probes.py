@@ -13,7 +13,6 @@ import polars as pl
 from pipeline.analyse.groups import Group, groups_of
 from pipeline.analyse.settings import Correlate
 from pipeline.base.progress import progress
-from pipeline.formats import splits
 from pipeline.formats.probes import Probes
 from pipeline.formats.tables import PROBES, schema_of
 from pipeline.stats.bootstrap import bootstrap, interval, stream_seed
@@ -144,8 +143,7 @@ def zero_shot(correlations: pl.DataFrame) -> pl.DataFrame:
     similarity with the largest rho on train.
     """
     keys = ["encoder", "layer", "correction", "similarity"]
-    ordered = correlations.filter(split=splits.chosen_on(correlations["split"]))
-    ordered = ordered.sort("spearman", descending=True, nulls_last=True, maintain_order=True)
+    ordered = correlations.filter(split="train").sort("spearman", descending=True, nulls_last=True, maintain_order=True)
     best = ordered.unique(["encoder", "layer"], keep="first", maintain_order=True).select(keys)
     rows = correlations.join(best, on=keys, how="inner", nulls_equal=True)
     uncorrected = pl.col("correction").fill_null("none") == "none"

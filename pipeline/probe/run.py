@@ -43,8 +43,9 @@ def _probed(
     out: str | Path, encoder: str, pairs: pl.DataFrame, settings: Probe, rows: Callable[[TrainPairs], Iterator[Row]]
 ) -> str | None:
     train = train_pairs(pairs, settings)
-    reason = train if isinstance(train, str) else None
-    probes.write(out, encoder, [] if isinstance(train, str) else list(rows(train)), reason)
+    found = [] if isinstance(train, str) else list(rows(train))
+    reason = train if isinstance(train, str) else None if found else "probe.probes lists nothing"
+    probes.write(out, encoder, found, reason)
     return reason
 
 

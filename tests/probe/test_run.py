@@ -106,6 +106,12 @@ def test_where_nothing_can_be_fitted_the_file_says_why(tmp_path, rng, labels, sp
     assert found.scores.shape == (0, 8)
 
 
+def test_no_probes_are_a_reason_too(tmp_path, rng):
+    pairs = pairs_of(rng)
+    found = probed(tmp_path, {0: rng.standard_normal((200, 3)).astype(np.float32)}, pairs, settings(probes=[]))
+    assert found.left_out == "probe.probes lists nothing"
+
+
 def test_a_baseline_is_probed_by_its_measures_or_its_vectors(tmp_path, rng):
     pairs = pairs_of(rng)
     informative = pairs["label"].to_numpy() + rng.uniform(-0.1, 0.1, 100)
