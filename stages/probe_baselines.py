@@ -1,6 +1,5 @@
 """What baselines give and train labels -> a probe of each, with a score for each pair: the floor of all probes."""
 
-import shutil
 import sys
 
 from pipeline.base import cli, settings
@@ -13,11 +12,8 @@ from pipeline.probe.settings import Probe
 def main(baselines: In, pairs: In, out: Out) -> None:
     """Fit probes on what BASELINES give and the train PAIRS; write their scores of all pairs to the folder OUT."""
     section, table = settings.section(Probe), pair_files.read_pairs(pairs)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    for name in settings.study().baselines:
-        if reason := run.probe_baseline(baselines / name, out / f"{name}.parquet", name, table, section):
-            print(f"{name}: not probed, {reason}", file=sys.stderr)
+    for name, reason in run.probe_baselines(baselines, out, settings.study().baselines, table, section).items():
+        print(f"{name}: not probed, {reason}", file=sys.stderr)
 
 
 if __name__ == "__main__":

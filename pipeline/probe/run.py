@@ -1,7 +1,8 @@
 """Every layer of a model, or a baseline, probed: vectors and train pairs -> a file of `formats.probes`."""
 
+import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,29 @@ def probe_baseline(folder: str | Path, out: str | Path, name: str, pairs: pl.Dat
         return _probed(out, name, pairs, settings, lambda train: _of_measures(columns, train, settings))
     file = vectors.read(Path(folder) / "vectors.parquet", f"baseline@{name}")
     return _probed(out, name, pairs, settings, lambda train: _of_file(file, name, pairs, settings, train))
+
+
+def probe_baselines(
+    folder: str | Path, out: str | Path, names: Iterable[str], pairs: pl.DataFrame, settings: Probe
+) -> dict[str, str]:
+    """Baselines of a folder -> OUT with a file for each and nothing else, and {name: why nothing is in its file}.
+
+    OUT is replaced once all are there.
+    """
+    folder, out = Path(folder), Path(out)
+    left_out = {}
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        for name in names:
+            if reason := probe_baseline(folder / name, part / f"{name}.parquet", name, pairs, settings):
+                left_out[name] = reason
+        shutil.rmtree(out, ignore_errors=True)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return left_out
 
 
 def _probed(
