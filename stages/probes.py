@@ -7,14 +7,15 @@ from pipeline.base.cli import In, Out
 from pipeline.base.files import write_text
 from pipeline.formats import pairs as pair_files
 from pipeline.formats import probes as probe_files
+from pipeline.formats import scores as score_files
 from pipeline.formats import tables
 from pipeline.report import pictures, probes_picture
 from pipeline.report.material import Method
 from pipeline.report.probes import page, shown_split
 
 
-def main(pairs: In, probes: In, baselines: In, correlations: In, table: Out, report: Out, picture: Out) -> None:
-    """Compare the PROBES of models and of BASELINES on PAIRS, beside CORRELATIONS; write TABLE, REPORT and PICTURE."""
+def main(pairs: In, probes: In, baselines: In, scores: In, table: Out, report: Out, picture: Out) -> None:
+    """Compare the PROBES of models and of BASELINES on PAIRS, beside SCORES; write TABLE, REPORT and PICTURE."""
     study, section = settings.study(), settings.section(Correlate)
     all_pairs, info = pair_files.read_pairs(pairs / "pairs.parquet"), pair_files.read_info(pairs / "info.json")
     places = [(probes, name, f"probe@{name}") for name in study.models]
@@ -22,8 +23,8 @@ def main(pairs: In, probes: In, baselines: In, correlations: In, table: Out, rep
     found = [
         probe_files.read(folder / f"{name}.parquet", name, len(all_pairs), stage) for folder, name, stage in places
     ]
-    rho = tables.read(correlations, tables.CORRELATIONS, "correlate")
-    compared = analysis.compare(found, all_pairs, info["subsets"], rho, section)
+    zero_shot = score_files.read(scores, all_pairs)
+    compared = analysis.compare(found, all_pairs, info["subsets"], zero_shot, section)
     left_out = {fits.encoder: fits.left_out for fits in found if fits.left_out is not None}
     tables.write(table, compared, tables.PROBES)
     method = Method(section.confidence, section.resamples, section.reference)

@@ -142,6 +142,10 @@ PROBES: Columns = {
     "zero_shot": (TEXT, "the score without a probe: correction and similarity with the largest rho on train"),
     "zero_shot_spearman": (NUMBER, "rho of that score at the same layer"),
     "zero_shot_auc": (NUMBER, "its AUC"),
+    "gain": (NUMBER, "rho of the probe's scores minus that of the zero-shot score"),
+    "gain_low": (NUMBER, ""),
+    "gain_high": (NUMBER, ""),
+    "gain_p": (NUMBER, "of no gain; Holm over the layers of an encoder's probe"),
 }
 
 

@@ -88,8 +88,9 @@ def of_probes(method: Method, metric: str) -> list[str]:
             f"are groups of pairs that share sentences ({method.resamples:,} resamples). Differences are paired. They "
             "take the fitted probes as they are: they say what to expect of other pairs, not of other train pairs.",
             "**p** is of no difference from word overlap's probe, with Holm's correction over the rows of its table.",
-            "**Zero-shot** is the score of the same layer that needs no labels: the correction and similarity with the "
-            "largest rho on train.",
+            "**Zero-shot** is the score of the same layer that needs no fit: the correction and similarity with the "
+            "largest rho on train. *Gain* is rho of the probe's scores minus that of the zero-shot score; the p beside "
+            "it has Holm's correction over the layers of the probe.",
         ]
     )
 

@@ -98,7 +98,7 @@ def of_split(best: pl.DataFrame) -> list[str]:
     return section(split, blocks[0], table(HEADER, [_cells(row) for row in shown], text=TEXT), *blocks[1:]) + against
 
 
-HEADER = ["encoder", "probe", "layer", "accuracy", "F1", "AUC", "rho", "zero-shot score", "zero-shot rho"]
+HEADER = ["encoder", "probe", "layer", "accuracy", "F1", "AUC", "rho", "zero-shot score", "zero-shot rho", "gain", "p"]
 AGAINST = ["encoder and probe", "held out", "train", "control", "selectivity", "minus word overlap", "p"]
 
 
@@ -106,9 +106,9 @@ def _cells(row: Mapping[str, Any]) -> list[Cell]:
     of_labels = ["", "", ""]
     if row["metric"] == "accuracy":
         of_labels = [figure(row, "accuracy"), figure(row, "f1"), figure(row, "auc")]
-    zero_shot = [words(row["zero_shot"] or ""), if_any(row["zero_shot_spearman"])]
-    layer = row["layer"]
-    return [escaped(row["encoder"]), words(row["probe"]), layer, *of_labels, figure(row, "spearman"), *zero_shot]
+    names = [escaped(row["encoder"]), words(row["probe"]), row["layer"]]
+    without = [words(row["zero_shot"]), if_any(row["zero_shot_spearman"])]
+    return [*names, *of_labels, figure(row, "spearman"), *without, signed(row, "gain"), p_value(row["gain_p"])]
 
 
 def _against(row: Mapping[str, Any]) -> list[Cell]:

@@ -8,7 +8,9 @@ from sklearn import metrics
 from pipeline.analyse import probes as analysis
 from pipeline.analyse.settings import Correlate
 from pipeline.formats.probes import KEYS, Probes
-from pipeline.formats.tables import CORRELATIONS, PROBES, schema_of
+from pipeline.formats.scores import KEYS as KEYS_OF_SCORES
+from pipeline.formats.scores import Scores
+from pipeline.formats.tables import PROBES, schema_of
 from pipeline.stats.bootstrap import resample_weights, stream_seed
 from pipeline.stats.significance import holm
 from tests.analyse.making import pairs_of, rho
@@ -33,15 +35,14 @@ def found_of(rng, pairs, encoder, rows, signal=1.0):
     return Probes(encoder, table, np.array(scores).reshape(len(keys), len(pairs)), None)
 
 
-def correlations_of(rows=()):
-    """CORRELATIONS with (encoder, layer, correction, similarity, split, rho, AUC) and nothing else."""
-    names = ["encoder", "layer", "correction", "similarity", "split", "spearman", "auc"]
-    known = pl.DataFrame([dict(zip(names, row)) for row in rows], schema={n: schema_of(CORRELATIONS)[n] for n in names})
-    missing = [pl.lit(None, kind).alias(n) for n, kind in schema_of(CORRELATIONS).items() if n not in names]
-    return known.with_columns(missing).select(list(CORRELATIONS))
+def scores_of(rng, pairs, rows):
+    """Zero-shot scores: rows of (encoder, layer, correction, similarity), drawn."""
+    names = {"encoder": pl.String, "layer": pl.Int32, "correction": pl.String, "similarity": pl.String}
+    keys = pl.DataFrame(rows, schema=names, orient="row").with_columns(pooling=pl.lit("mean")).select(KEYS_OF_SCORES)
+    return Scores(keys, rng.standard_normal((len(rows), len(pairs))) + pairs["label"].to_numpy() / 2)
 
 
-RHO = [("m", layer, "none", "cosine", split, 0.1, 0.6) for layer in (0, 1) for split in ("train", "test", "test-20")]
+ZERO_SHOT = [("m", 0, "none", "cosine"), ("m", 1, "none", "cosine"), ("overlap", None, None, "dice")]
 LAYERS = [("difference_product", 0, 0.6), ("difference_product", 1, 0.7), ("bilinear", 0, 0.8), ("bilinear", 1, 0.8)]
 
 
@@ -50,7 +51,7 @@ def study(rng):
     """Pairs, the probes of a model with two layers and of word overlap, and their table."""
     pairs = pairs_of(rng, {"train": 40, "test": 60})
     found = [found_of(rng, pairs, "m", LAYERS), found_of(rng, pairs, "overlap", [("measures", None, 0.65)])]
-    return pairs, found, analysis.compare(found, pairs, SUBSETS, correlations_of(RHO), SETTINGS)
+    return pairs, found, analysis.compare(found, pairs, SUBSETS, scores_of(rng, pairs, ZERO_SHOT), SETTINGS)
 
 
 def test_the_table_has_every_probe_on_every_split_but_train(study):
@@ -112,9 +113,8 @@ def test_intervals_and_differences_by_repeating_the_pairs_of_each_resample(study
 
 def test_without_word_overlap_there_is_no_difference(rng):
     pairs = pairs_of(rng, {"train": 40, "test": 60})
-    table = analysis.compare([found_of(rng, pairs, "m", LAYERS)], pairs, {}, correlations_of(), SETTINGS)
+    table = analysis.compare([found_of(rng, pairs, "m", LAYERS)], pairs, {}, scores_of(rng, pairs, ZERO_SHOT), SETTINGS)
     assert table["difference"].is_null().all()
-    assert table["zero_shot"].is_null().all()
     assert table["accuracy_low"].is_not_null().all()
 
 
@@ -122,14 +122,14 @@ def test_the_majority_is_that_of_train_by_hand(rng):
     pairs = pairs_of(rng, {"train": 40, "test": 60})
     labels = [1.0] * 25 + [0.0] * 15 + [1.0] * 12 + [0.0] * 48
     pairs = pairs.with_columns(label=pl.Series(labels))
-    table = analysis.compare([found_of(rng, pairs, "m", LAYERS)], pairs, {}, correlations_of(), SETTINGS)
+    table = analysis.compare([found_of(rng, pairs, "m", LAYERS)], pairs, {}, scores_of(rng, pairs, ZERO_SHOT), SETTINGS)
     assert set(table["majority"]) == {0.2}
 
 
 def test_grades_are_measured_by_rho_by_definition(rng):
     pairs = pairs_of(rng, {"train": 40, "test": 60}, graded=True)
     found = [found_of(rng, pairs, "m", LAYERS), found_of(rng, pairs, "overlap", [("measures", None, 0.65)])]
-    table = analysis.compare(found, pairs, {}, correlations_of(), SETTINGS)
+    table = analysis.compare(found, pairs, {}, scores_of(rng, pairs, ZERO_SHOT), SETTINGS)
     labels = pairs["label"].to_numpy()[40:]
     scores = np.concatenate([probes.scores for probes in found])[:, 40:]
     assert table["spearman"].to_list() == pytest.approx([rho(row, labels) for row in scores[::2]], abs=1e-12)
@@ -142,21 +142,34 @@ def test_grades_are_measured_by_rho_by_definition(rng):
 def test_no_probes_are_an_empty_table(rng):
     pairs = pairs_of(rng, {"train": 40, "test": 60})
     nothing = Probes("m", pl.DataFrame(schema=TYPES), np.empty((0, 100)), "why not")
-    table = analysis.compare([nothing], pairs, {}, correlations_of(), SETTINGS)
+    table = analysis.compare([nothing], pairs, {}, scores_of(rng, pairs, ZERO_SHOT), SETTINGS)
     assert table.schema == schema_of(PROBES)
     assert table.is_empty()
 
 
-def test_the_zero_shot_score_is_the_best_on_train_at_its_layer_by_hand():
-    rows = []
-    for layer, best in ((0, "cosine"), (None, "dot")):
-        for similarity in ("cosine", "dot"):
-            for split in ("train", "test"):
-                ahead = (similarity == best) == (split == "train")  # what is best on train is worse on test
-                rows.append(
-                    ("m", layer, "centre" if layer == 0 else None, similarity, split, 0.9 if ahead else 0.1, 0.75)
-                )
-    found = analysis.zero_shot(correlations_of(rows)).filter(split="test").sort("layer", nulls_last=True)
-    assert found["zero_shot"].to_list() == ["centre cosine", "dot"]
-    assert found["zero_shot_spearman"].to_list() == [0.1, 0.1]
-    assert found["zero_shot_auc"].to_list() == [0.75, 0.75]
+def test_the_zero_shot_score_is_the_best_on_train_at_its_layer_and_the_gain_is_the_difference_by_definition(rng):
+    pairs = pairs_of(rng, {"train": 40, "test": 60})
+    train = (pairs["split"] == "train").to_numpy()
+    labels = pairs["label"].to_numpy()
+    scores = scores_of(rng, pairs, [("m", 0, "none", "dot"), ("m", 0, "centre", "cosine"), ("m", 1, "none", "cosine")])
+    scores.values[1, train] = labels[train]  # the best on train, whatever it is on test
+    table = analysis.compare([found_of(rng, pairs, "m", LAYERS)], pairs, {}, scores, SETTINGS)
+    assert table["zero_shot"].to_list() == ["centre cosine", "cosine"] * 2
+    of_layer = [scores.values[row][~train] for row in (1, 2, 1, 2)]
+    expected = [rho(row, labels[~train]) for row in of_layer]
+    assert table["zero_shot_spearman"].to_list() == pytest.approx(expected, abs=1e-12)
+    expected = [metrics.roc_auc_score(labels[~train], row) for row in of_layer]
+    assert table["zero_shot_auc"].to_list() == pytest.approx(expected, abs=1e-12)
+    gain = table["spearman"] - table["zero_shot_spearman"]
+    assert table["gain"].to_list() == pytest.approx(gain.to_list(), abs=1e-12)
+
+
+def test_a_probe_that_gives_the_zero_shot_score_gains_exactly_0_and_holm_is_over_the_layers(rng):
+    pairs = pairs_of(rng, {"train": 40, "test": 60})
+    found, scores = found_of(rng, pairs, "m", LAYERS, signal=8), scores_of(rng, pairs, ZERO_SHOT)
+    scores.values[:2] = rng.standard_normal((2, 100))  # far below the probes
+    scores.values[0] = found.scores[0]
+    table = analysis.compare([found], pairs, {}, scores, SETTINGS)
+    assert table.select("gain", "gain_low", "gain_high", "gain_p").row(0) == (0, 0, 0, 1)
+    # of two tests of a curve, the smaller p is doubled; the least of 200 resamples is 1 / 201
+    assert table["gain_p"][1] == pytest.approx(2 / 201)

@@ -31,6 +31,7 @@ def drawn(rng, encoders=ENCODERS, graded=False, splits=("validation", "test", "t
             if row["selected"] and probe != "measures":
                 row |= dict(zip(("difference", "difference_low", "difference_high"), around(rng, rng.uniform(-1, 1))))
                 row |= {"p": p}
+            row |= dict(zip(("gain", "gain_low", "gain_high"), around(rng, rng.uniform(-1, 1)))) | {"gain_p": 0.75}
             rows.append(row | {"zero_shot_spearman": rng.uniform(-1, 1), "zero_shot_auc": rng.random()})
     return pl.DataFrame(rows, schema=schema_of(PROBES))
 
@@ -54,7 +55,7 @@ def test_the_figures_of_the_page_are_those_of_the_table_rounded(rng, graded):
         figures = ["spearman"] if graded else ["accuracy", "f1", "auc", "spearman"]
         for row, first, second in zip(rows, lines[: len(rows)], lines[len(rows) :]):
             expected = [row[f"{name}{end}"] for name in figures for end in ("", "_low", "_high")]
-            expected.append(row["zero_shot_spearman"])
+            expected += [row[name] for name in ("zero_shot_spearman", "gain", "gain_low", "gain_high", "gain_p")]
             assert numbers(first) == pytest.approx(expected, abs=0.000501)
             expected = [row[name] for name in ("held_out", "train", "control", "selectivity")]
             expected += [row["selectivity_low"], row["selectivity_high"]]
