@@ -72,6 +72,7 @@ def of_probes(method: Method, metric: str) -> list[str]:
     """For probes.md; `metric` is accuracy, or spearman for grades."""
     fitted = "Logistic regression" if metric == "accuracy" else "Ridge regression"
     held_out = "accuracy" if metric == "accuracy" else "rho"
+    by_chance = "comes out near the most frequent label" if metric == "accuracy" else "its rho is chance"
     return _section(
         [
             f"**Probes.** {fitted} with an L2 penalty, fitted on train pairs. *Difference product* sees |u - v| and "
@@ -83,7 +84,7 @@ def of_probes(method: Method, metric: str) -> list[str]:
             "**Control and selectivity.** The control is the same probe with the same penalty, fitted to permuted "
             "train labels. Selectivity is the probe minus its control (after Hewitt and Liang, arXiv 1909.03368). "
             "Pairs do not recur on other splits as their word types do. So a control cannot score by memory there, and "
-            "comes out near the most frequent label.",
+            f"{by_chance}.",
             f"**Intervals.** Brackets are {percent(method.confidence)} intervals by a bootstrap over components, which "
             f"are groups of pairs that share sentences ({method.resamples:,} resamples). Differences are paired. They "
             "take the fitted probes as they are: they say what to expect of other pairs, not of other train pairs.",
