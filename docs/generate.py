@@ -29,6 +29,7 @@ from pipeline.formats import (
     norms,
     pairs,
     parquet,
+    probes,
     scores,
     states,
     statistics,
@@ -133,6 +134,11 @@ PARQUET = {  # path -> the stage that writes it, its columns, an example row
         sweeps.COLUMNS,
         [0, "train", 1.0, "demo", "attention_2", "none", 3, "cosine", 0.91, "attention", 2, "3"],
     ),
+    "data/probes/MODEL.parquet": (
+        "probe",
+        probes.COLUMNS,
+        ["difference_product", 3, 384, 0.001, 0.713, 0.743, False, [1.27, -0.31]],
+    ),
 }
 JSON = {
     "data/pairs/info.json": ("prepare", pairs.INFO),
@@ -145,6 +151,7 @@ CSV = {
     "results/correlations.csv": ("correlate", tables.CORRELATIONS),
     "results/poolings.csv": ("compare", tables.POOLINGS),
     "results/poolings-by-layer.csv": ("compare", tables.CURVES),
+    "results/probes.csv": ("probes", tables.PROBES),
     "results/datasets.csv": ("python -m stages.datasets", datasets.OWN | {"...": (None, AND_MORE)}),
     "results/efficiency.csv": ("efficiency", efficiency.EFFICIENCY),
 }

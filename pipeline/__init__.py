@@ -17,6 +17,9 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       sweep     -> scores of every combination            score      pooling x correction x similarity x layer
       compare   -> which of them beats the mean           analyse
       poolings  -> poolings.md, poolings.png              report
+      probe     -> probes of every layer, a score a pair  probe       logistic or ridge regression on train pairs
+      probe_baselines -> the same of baselines            probe       word overlap's own measures are the floor
+      probes    -> probes.csv, probes.md, probes.png      analyse     and report
 
 cost/dvc.yaml has one more, which measures this machine and runs by hand (dvc --cd cost repro):
 
@@ -40,6 +43,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     fit        poolings that are learned from train pairs
     finetune   weights that are learned from train pairs
     score      sentence vectors -> a number for each pair
+    probe      sentence vectors and train labels -> linear classifiers of pairs, and their scores
     analyse    numbers of pairs -> tables
     report     tables -> pages and pictures; computes nothing, the only place that rounds
     export     a layer, pooled, as an encoder for sentence-transformers and mteb

@@ -29,11 +29,24 @@ from pipeline.finetune.settings import Finetune
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
 from pipeline.pool.names import Pooling
+from pipeline.probe.settings import Probe
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
 from pipeline.text.settings import Prepare, Tokenize
 
-SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Finetune, Dump, Fit, Score, Sweep, Correlate, Report, Efficiency)
+SETTINGS: tuple[type, ...] = (
+    Prepare,
+    Tokenize,
+    Finetune,
+    Dump,
+    Fit,
+    Score,
+    Sweep,
+    Correlate,
+    Report,
+    Probe,
+    Efficiency,
+)
 Checked = TypeVar("Checked")
 
 

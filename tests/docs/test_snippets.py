@@ -84,6 +84,7 @@ SEEN = {  # page -> what it says that one sees
         "'./dvc.lock' validation failed",
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
+    "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "cost.md": ["Running stage 'efficiency'"],
     "gpu.md": ["Running stage 'dump@demo'"],
     "teams.md": [],
