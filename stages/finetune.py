@@ -11,6 +11,7 @@ from pipeline.catalog import entries
 from pipeline.finetune.settings import Finetune
 from pipeline.formats import finetunes
 from pipeline.formats import pairs as pair_files
+from pipeline.text.settings import Tokenize
 
 
 def main(model: Name, pairs: In, out: Out, device: Device = "", threads: Threads = 0) -> None:
@@ -20,16 +21,18 @@ def main(model: Name, pairs: In, out: Out, device: Device = "", threads: Threads
     if entry.finetune is None:
         write_json(out / finetunes.REPORT, {"model": model, "nothing": "its entry of catalog.yaml has no `finetune`"})
         return
-    from pipeline.finetune.run import finetune  # torch takes seconds
+    from pipeline.finetune.run import Task, finetune  # torch takes seconds
 
     use_threads(threads)
+    section, limits, study = settings.section(Finetune), settings.section(Tokenize), settings.study()
     all_pairs = pair_files.read_pairs(pairs / "pairs.parquet")
     sentences = pair_files.read_sentences(pairs / "sentences.parquet", all_pairs)
 
     def log(line: str) -> None:
         print(f"{model}: {line}", file=sys.stderr)
 
-    finetune(model, entry, all_pairs, sentences, settings.section(Finetune), device_named(device), out, log)
+    task = Task(model, entry, study.dataset, all_pairs, sentences, section, limits)
+    finetune(task, device_named(device), out, log)
 
 
 if __name__ == "__main__":

@@ -238,8 +238,8 @@ def test_a_column_of_a_table_retrains_nothing():
     assert stages_that_run("pipeline/formats/tables.py") == {"correlate", "report", "compare", "poolings", "probes"}
 
 
-def test_a_new_tokenizer_reruns_tokenize_alone():
-    assert stages_that_run("pipeline/text/tokenizers.py") == {"tokenize"}
+def test_a_new_tokenizer_reruns_tokenize_and_what_reads_text_itself():
+    assert stages_that_run("pipeline/text/tokenizers.py") == {"tokenize", "finetune"}
 
 
 def test_a_new_statistic_of_the_analysis_runs_no_model_and_learns_nothing():

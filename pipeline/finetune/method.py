@@ -1,6 +1,7 @@
 """Which weights are trained, and how a model is made ready for it."""
 
 import functools
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def trainee(model: PreTrainedModel, settings: Finetune) -> Trainee:
         lora_dropout=settings.dropout,
         target_modules=targets(model, layer),
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Conv1D is transposed, which peft sees to, and what it asks transformers
         torch.manual_seed(settings.seed)
         wrapped = get_peft_model(model, config)
     assert isinstance(wrapped, PeftModel)

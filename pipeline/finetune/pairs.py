@@ -36,8 +36,8 @@ def train_pairs(pairs: pl.DataFrame, sentences: pl.DataFrame, dataset: str | Non
     """What is learned from: the train split of the study's pairs (C2), or of another data set of catalog.yaml.
 
     A pair is left out where one of its sentences is, but for case, blanks and punctuation, in another split of the
-    study: GLUE's text and Microsoft's are the same then, and STS-B's pairs from MRPC are found. InputError where no pair
-    is left.
+    study. So GLUE's text and Microsoft's are the same, and STS-B's pairs from MRPC are found. InputError where none is
+    left.
     """
     reported = texts_of(pairs.filter(pl.col("split") != chosen_on(pairs["split"])), sentences)
     if dataset is not None:

@@ -24,7 +24,7 @@ class Finetune:
     loss: str
     """in_batch_negatives, labelled_negatives, cosent or simcse"""
     positive: float | None
-    """labels from here on make a pair a paraphrase, for the first two losses; null: 1 of 0/1, else 4/5 of the largest"""
+    """labels from here on make a paraphrase, for the first two losses; null: 1 of 0/1, else 4/5 of the largest"""
     layer: int
     """whose vectors are trained; negative numbers count from the last"""
     pooling: str

@@ -4,27 +4,21 @@ Everything random is drawn anew for each epoch from finetune.seed, so a run that
 checkpoint ends with the same weights as one that was not, on the same device with the same number of threads.
 """
 
-import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.base.errors import InputError, first_line
-from pipeline.base.files import replacing
+from pipeline.base.errors import InputError
 from pipeline.base.progress import progress
+from pipeline.finetune.checkpoint import Log, Progress, load, save, snapshot
+from pipeline.finetune.learning import Learning, steps_of
 from pipeline.finetune.losses import LOSSES, Batch
 from pipeline.finetune.method import Trainee, dropout_of_embeddings, recompute_blocks
-from pipeline.finetune.pairs import TrainPairs, positive_from
 from pipeline.finetune.settings import Finetune
 from pipeline.finetune.vectors import vectors
-from pipeline.stats.folds import folds
 from pipeline.stats.ranks import spearman
 
 CLIP = 1.0
@@ -32,82 +26,6 @@ CLIP = 1.0
 WARM_UP = 0.1
 """share of the steps in which the learning rate rises"""
 SENTENCES_AT_ONCE = 64
-
-Log = Callable[[str], None]
-
-
-@dataclass
-class Progress:
-    """What a checkpoint holds."""
-
-    weights: dict[str, torch.Tensor]
-    """of the epoch that was best on the held-out fold"""
-    history: list[dict[str, float]] = field(default_factory=list)
-    """of each epoch, 0 first: its number, the mean loss, and rho of the held-out pairs"""
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The epoch whose weights are kept: the first with the largest rho."""
-        return max(self.history, key=lambda row: np.nan_to_num(row["rho"], nan=-math.inf))
-
-
-@dataclass(frozen=True)
-class Learning:
-    """Train pairs in the two parts that they are used in."""
-
-    pairs: TrainPairs
-    ids: list[np.ndarray]
-    """token ids of each text"""
-    labels: np.ndarray
-    """(n,) permuted where fine-tuning is a control"""
-    positive: np.ndarray
-    """(n,) bool"""
-    learned: np.ndarray
-    """numbers of the pairs that are learned from"""
-    held: np.ndarray
-    """numbers of those that are held out"""
-
-
-def divided(pairs: TrainPairs, ids: list[np.ndarray], settings: Finetune) -> Learning:
-    """Hold one fold of the components out, and find the paraphrases. InputError where there is nothing to learn from."""
-    if len(np.unique(pairs.component)) < settings.folds:
-        raise InputError(
-            f"the {len(pairs)} train pairs are {len(np.unique(pairs.component))} components: too few to hold one of "
-            f"finetune.folds = {settings.folds} out"
-        )
-    held = folds(pairs.component, settings.folds, settings.seed) == 0
-    labels = pairs.labels
-    if settings.shuffle_labels:
-        labels = np.random.default_rng([settings.seed, 1]).permutation(labels)
-    positive = labels >= positive_from(labels, settings.positive)
-    learning = Learning(pairs, ids, labels, positive, np.flatnonzero(~held), np.flatnonzero(held))
-    if settings.loss in ("in_batch_negatives", "labelled_negatives") and positive[learning.learned].sum() < 2:
-        raise InputError(
-            f"finetune.loss {settings.loss} needs paraphrases, and {positive[learning.learned].sum()} train pairs are "
-            f"labelled {positive_from(labels, settings.positive):g} or more: set finetune.positive, or use cosent"
-        )
-    if settings.loss == "cosent" and len(set(labels[learning.learned])) < 2:
-        raise InputError("finetune.loss cosent needs two labels, and all train pairs have the same")
-    if len(set(pairs.labels[learning.held])) < 2:
-        raise InputError(
-            f"the {len(learning.held)} held-out train pairs all have one label, so no epoch can be chosen: take another "
-            "finetune.seed, or fewer finetune.folds"
-        )
-    return learning
-
-
-def batches(learning: Learning, settings: Finetune, epoch: int) -> list[np.ndarray]:
-    """Numbers of the pairs (of the texts, for simcse) of each batch of an epoch; a rest of one is left out."""
-    if settings.loss == "simcse":
-        sides = learning.pairs.first[learning.learned], learning.pairs.second[learning.learned]
-        items = np.unique(np.concatenate(sides))
-    elif settings.loss == "in_batch_negatives":
-        items = learning.learned[learning.positive[learning.learned]]
-    else:
-        items = learning.learned
-    order = np.random.default_rng([settings.seed, 2, epoch]).permutation(items)
-    cut = [order[start : start + settings.batch_pairs] for start in range(0, len(order), settings.batch_pairs)]
-    return [batch for batch in cut if len(batch) > 1]
 
 
 def loss_of(trainee: Trainee, learning: Learning, chosen: np.ndarray, settings: Finetune) -> torch.Tensor:
@@ -190,13 +108,6 @@ def _is_patient_no_more(done: Progress, settings: Finetune) -> bool:
     return len(done.history) - 1 - done.best["epoch"] >= settings.patience
 
 
-def steps_of(learning: Learning, settings: Finetune, epoch: int) -> Iterator[list[np.ndarray]]:
-    """The batches of each step."""
-    cut = batches(learning, settings, epoch)
-    for start in range(0, len(cut), settings.accumulate):
-        yield cut[start : start + settings.accumulate]
-
-
 def one_epoch(
     trainee: Trainee,
     learning: Learning,
@@ -226,55 +137,3 @@ def one_epoch(
             f"the loss of epoch {epoch} is {total}: lower finetune.learning_rate ({settings.learning_rate:g})"
         )
     return total / count
-
-
-# checkpoints
-
-
-def snapshot(trainee: Trainee) -> dict[str, torch.Tensor]:
-    """A copy of the weights in training."""
-    return {name: parameter.detach().cpu().clone() for name, parameter in trainee.weights.items()}
-
-
-def save(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, done: Progress) -> None:
-    """Write a checkpoint."""
-    states = {
-        "now": snapshot(trainee),
-        "optimizer": optimizer.state_dict(),
-        "weights": done.weights,
-        "history": done.history,
-    }
-    with replacing(path) as part:
-        torch.save(states, part)
-
-
-def load(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, log: Log) -> Progress | None:
-    """Go back to a checkpoint; None where there is none, or it cannot be read."""
-    if not path.exists():
-        return None
-    try:
-        states = torch.load(path, map_location="cpu", weights_only=True)
-        with torch.no_grad():
-            for name, parameter in trainee.weights.items():
-                parameter.copy_(states["now"][name])
-        optimizer.load_state_dict(states["optimizer"])
-    except Exception as error:  # a damaged file raises anything
-        log(f"{path} cannot be read ({first_line(error)}): starting anew")
-        return None
-    log(f"going on after epoch {len(states['history']) - 1}")
-    return Progress(states["weights"], states["history"])
-
-
-def key_of(fingerprint: dict[str, Any], learning: Learning, settings: Finetune, code: dict[str, str]) -> str:
-    """What determines the result, as a name: weights, token ids, pairs, settings, code and the version of torch."""
-    digest = hashlib.sha256()
-    for array in (learning.pairs.first, learning.pairs.second, learning.labels, *learning.ids):
-        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    parts = {
-        "weights": fingerprint,
-        "pairs": digest.hexdigest(),
-        "settings": asdict(settings),
-        "code": code,
-        "torch": torch.__version__,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]

@@ -51,6 +51,6 @@ def vectors(model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, pooli
         tokens, mask = (tensor.to(model.device) for tensor in padded([ids[i] for i in part]))
         given = {"input_ids": tokens} if bool(mask.all()) else {"input_ids": tokens, "attention_mask": mask}
         (states,) = caught_layers(model, [layer], **given)
-        pooled.append(POOLINGS[pooling](states.float(), mask))
+        pooled.append(POOLINGS[pooling](states.to(torch.promote_types(states.dtype, torch.float32)), mask))
     back = torch.from_numpy(np.argsort(order)).to(model.device)
     return torch.cat(pooled).index_select(0, back)

@@ -1,6 +1,7 @@
 """What fine-tuning learned, put into the weights that it started from."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ def _with_adapter(model: PreTrainedModel, folder: Path) -> Any:
                 f"{folder / CONFIG} is of type {config.get('peft_type')!r}: only LoRA adapters are supported"
             )
         known = {field: config[field] for field in config.keys() & LoraConfig.__dataclass_fields__.keys()}
-        wrapped = get_peft_model(model, LoraConfig(**known))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the base has another name here, and what peft asks transformers
+            wrapped = get_peft_model(model, LoraConfig(**known))
         tensors = load_file(folder / ADAPTER)
     except InputError:
         raise

@@ -140,7 +140,7 @@ def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[in
 
 
 def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: torch.Tensor) -> list[torch.Tensor]:
-    """`hidden_layers` of any inputs of the base model, input_ids (B, T) among them, with gradients where they are on."""
+    """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on."""
     catcher = _Catcher(model, inputs["input_ids"].shape, set(wanted))
     handles = catcher.hooks()
     try:
