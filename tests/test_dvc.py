@@ -145,7 +145,16 @@ def test_a_setting_of_the_probes_reruns_them_alone(repository):
 def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_away_runs_nothing(repository):
     page = (repository / "results/report.md").read_bytes()
     log = dvc(repository, "exp", "run", "-S", "models=[tiny,other]", "-S", "baselines=[overlap,random]")
-    own = ["tokenize@other", "dump@other", "fit@other", "pool@other", "sweep@other", "probe@other", "baseline@random"]
+    own = [
+        "tokenize@other",
+        "finetune@other",
+        "dump@other",
+        "fit@other",
+        "pool@other",
+        "sweep@other",
+        "probe@other",
+        "baseline@random",
+    ]
     own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes"]
     assert sorted(ran(log)) == sorted(own)
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap", "random"}
