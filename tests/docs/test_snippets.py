@@ -84,6 +84,7 @@ SEEN = {  # page -> what it says that one sees
         "'./dvc.lock' validation failed",
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
+    "fine-tuning.md": ["demo-tuned: 338 train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "cost.md": ["Running stage 'efficiency'"],
     "gpu.md": ["Running stage 'dump@demo'"],
@@ -124,6 +125,7 @@ def give(folder):
     """The files that a user is said to have."""
     shutil.copytree(ROOT / "data/demo/model", folder / "my-model")
     (folder / "my-rwkv6.pth").touch()
+    (folder / "my-adapter").mkdir()
     rows = [(split, f"a cat {i} sat", f"a dog {i * i} ran", i % 2) for split in ("train", "test") for i in range(8)]
     lines = ["split,question,answer,grade", *(",".join(map(str, row)) for row in rows)]
     (folder / "my-pairs.csv").write_text("\n".join(lines) + "\n")
@@ -261,7 +263,8 @@ def test_what_is_not_run_is_said_to_be():
     gpu = [("gpu.md", "it needs a GPU"), ("gpu.md", "it downloads packages for GPUs")]
     elsewhere = "tests/test_teams.py runs it"
     cost = ("cost.md", "it takes minutes, and a quiet machine")
-    assert left_out == [cost, *gpu, ("teams.md", "it needs a place that all can reach"), *[("teams.md", elsewhere)] * 3]
+    peft = ("fine-tuning.md", "it is installed")
+    assert left_out == [cost, peft, *gpu, ("teams.md", "it needs a place that all can reach"), *[("teams.md", elsewhere)] * 3]
 
 
 # pages from beginning to end, with DVC
