@@ -84,7 +84,7 @@ SEEN = {  # page -> what it says that one sees
         "'./dvc.lock' validation failed",
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
-    "fine-tuning.md": ["demo-tuned: 338 train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
+    "fine-tuning.md": [r"demo-tuned: \d+ train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "cost.md": ["Running stage 'efficiency'"],
     "gpu.md": ["Running stage 'dump@demo'"],
