@@ -115,7 +115,7 @@ def test_a_planted_rule_is_found_and_permuted_labels_hold_none(network, settings
         learning = divided(pairs, [*first, *second], given)
         done = train(trainee(network("rwkv6"), given), learning, given, tmp_path / str(permuted), quiet)
         rho[permuted] = done.history[-1]["rho"]
-    assert rho[False] > 0.8
+    assert rho[False] > 0.5  # it is .8 to 1; by chance it would be within .2 of 0
     assert divided(pairs, [*first, *second], settings(shuffle_labels=True)).labels.tolist() != labels.tolist()
 
 
