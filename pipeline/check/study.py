@@ -27,12 +27,13 @@ from pipeline.cost.settings import Efficiency
 from pipeline.dump.settings import Dump
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
+from pipeline.geometry.settings import Geometry
 from pipeline.pool.names import Pooling
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
 from pipeline.text.settings import Prepare, Tokenize
 
-SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Dump, Fit, Score, Sweep, Correlate, Report, Efficiency)
+SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Dump, Fit, Score, Sweep, Correlate, Report, Efficiency, Geometry)
 Checked = TypeVar("Checked")
 
 
