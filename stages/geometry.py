@@ -15,7 +15,7 @@ from pipeline.geometry.settings import Geometry
 
 
 def main(data: In, out: Out) -> None:
-    """Measure the models of params.yaml from what the stages dump, pool and tokenize left in DATA; write OUT (Parquet)."""
+    """Measure the models of params.yaml from what the stages before it left in DATA; write OUT (Parquet)."""
     section, found, left_out = settings.section(Geometry), [], {}
     component = run.components_of(pairs_format.read_pairs(data / "pairs/pairs.parquet"))
     for model in settings.study().models:
@@ -33,7 +33,12 @@ def main(data: In, out: Out) -> None:
         for reason in dict.fromkeys(missing.values()):
             names = ", ".join(name for name, why in missing.items() if why == reason)
             print(f"{model}: {names} left out, {reason}", file=sys.stderr)
-    facts = {"measures": run.facts(), "left_out": left_out, "confidence": section.confidence, "resamples": section.resamples}
+    facts = {
+        "measures": run.facts(),
+        "left_out": left_out,
+        "confidence": section.confidence,
+        "resamples": section.resamples,
+    }
     geometry_format.write(out, pl.concat(found), facts)
 
 

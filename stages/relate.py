@@ -16,7 +16,9 @@ def main(measured: In, correlations: In, info: In, folder: Out) -> None:
     """
     table, facts = geometry_format.read(measured)
     rho = tables.read(correlations, tables.CORRELATIONS, "correlate")
-    split = splits.main_split(rho["split"].unique(maintain_order=True).to_list(), pairs_format.read_info(info)["subsets"])
+    split = splits.main_split(
+        rho["split"].unique(maintain_order=True).to_list(), pairs_format.read_info(info)["subsets"]
+    )
     assert split is not None  # a dataset has at least one
     joined = join.join(table, rho, split)
     related = join.with_rho(joined)

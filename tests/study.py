@@ -36,6 +36,7 @@ CHANGES = {
         "similarities": ["cosine"],
         "controls": True,
     },
+    "geometry": {"sentences": 20, "traced": 20, "resamples": 20},
     "efficiency": {"pairs": 4, "repeats": 3, "batch_sizes": [4], "layers": [0, -1]},
 }
 

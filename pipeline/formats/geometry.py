@@ -3,21 +3,26 @@
 A row is a measure of one encoder at a layer, or of two of its layers. The measures are in docs/reference/geometry.md.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from pipeline.base.errors import InputError
 from pipeline.formats import parquet
 from pipeline.formats.damage import damaged
 from pipeline.formats.parquet import Column
 from pipeline.formats.tables import NUMBER, TEXT, Columns
 
-STAGE = "geometry"
+STAGE, COMMAND = "geometry", "dvc --cd geometry repro -f"
 MEASURED = {
     "encoder": Column(pa.string(), "name of the model"),
-    "level": Column(pa.string(), "sentences: of pooled vectors; tokens: of states; layers: of the vectors of two layers"),
+    "level": Column(
+        pa.string(), "sentences: of pooled vectors; tokens: of states; layers: of the vectors of two layers"
+    ),
     "pooling": Column(pa.string(), "of the vectors; null for tokens"),
     "measure": Column(pa.string(), "its name in docs/reference/geometry.md"),
     "layer": Column(pa.int32(), "0 is what enters the first block"),
@@ -36,7 +41,7 @@ JOINED = MEASURED | {
     "rho_high": Column(pa.float64(), ""),
 }
 FACTS = {
-    "measures": "{measure: its title, unit, level, and the claim that it speaks to}, in the order of pages and pictures",
+    "measures": "{measure: its title, unit, level, and the claim that it speaks to}, in the order of the page",
     "left_out": "{encoder: {measure: reason}}",
     "confidence": "coverage of the intervals",
     "resamples": "halves of the sentences",
@@ -66,9 +71,21 @@ def write(path: str | Path, table: pl.DataFrame, facts: dict[str, Any], columns:
 
 def read(path: str | Path, columns: dict[str, Column] = MEASURED) -> tuple[pl.DataFrame, dict[str, Any]]:
     """A table of MEASURED or JOINED, and FACTS."""
-    file = parquet.open_file(path, STAGE)
-    facts = parquet.facts_of(file, path, STAGE)
-    table = pl.DataFrame(parquet.read(path, parquet.schema_of(columns), STAGE))
-    if not facts or set(facts) != set(FACTS) or table.select("encoder", "measure", "layer").null_count().sum_horizontal()[0]:
-        raise damaged(path, "lacks facts in its footer, or has a row without encoder, measure or layer", STAGE)
+    with _measured_anew(path):
+        file = parquet.open_file(path, STAGE)
+        facts = parquet.facts_of(file, path, STAGE)
+        table = pl.DataFrame(parquet.read(path, parquet.schema_of(columns), STAGE))
+        if table.select("encoder", "measure", "layer").null_count().sum_horizontal()[0]:
+            raise damaged(path, "has a row without encoder, measure or layer", STAGE)
     return table, facts | {"measures": {one.pop("name"): one for one in facts["measures"]}}
+
+
+@contextmanager
+def _measured_anew(path: str | Path) -> Iterator[None]:
+    """Say how such a file is made again: its stage is in a DVC project of its own, and nothing of it is in a cache."""
+    if not Path(path).is_file():
+        raise InputError(f"{path} is not there: make it with {COMMAND}")
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(f"dvc repro {STAGE}", COMMAND)) from error

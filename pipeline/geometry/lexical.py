@@ -9,7 +9,7 @@ from pipeline.stats.folds import folds
 WORDS = 200
 """the most frequent tokens of the sample, by the number of sentences that have them"""
 FOLDS = 5
-PENALTIES = tuple(10.0**power for power in range(-4, 4))
+PENALTIES = tuple(10.0**power for power in range(-2, 6))
 """tried by RidgeCV on the sentences that are learned from; of vectors whose mean square is 1"""
 
 
@@ -44,7 +44,7 @@ def errors(vectors: np.ndarray, counts: np.ndarray, component: np.ndarray, seed:
         x, y = vectors.astype(np.float64), counts
         x = x - x[train].mean(axis=0)
         scale = np.sqrt(np.square(x[train]).mean())
-        ridge = RidgeCV(PENALTIES).fit(x[train] / (scale or 1), y[train])
+        ridge = RidgeCV(list(PENALTIES)).fit(x[train] / (scale or 1), y[train])
         error[test] = np.square(y[test] - ridge.predict(x[test] / (scale or 1))).sum(axis=1)
         variance[test] = np.square(y[test] - y[train].mean(axis=0)).sum(axis=1)
     return {"word_error": error, "word_variance": variance}

@@ -15,7 +15,7 @@ def two_nn(vectors: np.ndarray) -> float:
     """Points (N, D) -> the dimension of the manifold that they lie on. NaN for fewer than FEWEST distinct points.
 
     mu = r_2 / r_1 has the distribution F(mu) = 1 - mu^-d where the density is even over two neighbours. d is the slope
-    of -ln(1 - F) on ln mu through 0, by least squares, with F_i = i / N for the i-th smallest of N ratios, i = 0, 1 ...
+    of -ln(1 - F) on ln mu through 0, by least squares, with F_i = i / N for the i-th smallest of N ratios, i = 1, 2 ...
     """
     squared = squared_distances(vectors.astype(np.float64))
     kept = distinct(squared)
@@ -25,7 +25,7 @@ def two_nn(vectors: np.ndarray) -> float:
     np.fill_diagonal(squared, np.inf)
     first, second = np.partition(squared, 1, axis=1)[:, :2].T
     ratios = np.sort(np.log(second / first) / 2)[: int(len(kept) * (1 - DISCARDED))]  # ln mu
-    heights = -np.log(1 - np.arange(len(ratios)) / len(kept))
+    heights = -np.log(1 - np.arange(1, len(ratios) + 1) / len(kept))
     return float(ratios @ heights / (ratios @ ratios)) if ratios.any() else np.nan
 
 

@@ -175,7 +175,7 @@ SENTENCES: dict[str, Measure] = {
         lambda s: two_nn(s["vectors"][s["first_of_component"]]),
         "Intrinsic dimension (TwoNN)",
         "slope through 0 of -ln(1 - F(mu)) on ln mu, mu = distance to the second / to the first neighbour",
-        "Facco et al. 2017 as skdim/id/_TwoNN.py of scikit-dimension has it; the tests compare with it",
+        "Facco et al. 2017 as TwoNN of scikit-dimension 0.5.0 has it, with which the tests compare",
         "dimensions",
         (0, LARGE),
         "N: it looks on the scale of the nearest neighbour; so of sentences that pairs connect, one is taken",

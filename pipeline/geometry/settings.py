@@ -13,8 +13,8 @@ class Geometry:
     sentences: int
     """distinct sentences that are drawn, all where there are fewer; 8 N (N + 2 D) bytes is most of the memory"""
     traced: int
-    """of them, sentences whose every state is looked at, for curvature, matrix and softmax entropy: they take five times
-    as long as all else that is done with a state
+    """of them, those for curvature, matrix entropy and softmax entropy of tokens, which take several times as long as
+    reading the states
     """
     resamples: int
     """halves of the sentences from which standard errors are computed"""

@@ -28,7 +28,8 @@ def columns(dump: States, of_layer: int, sentences: np.ndarray, traced: np.ndarr
     """
     place = np.full(max(int(sentences_of(batch).max()) for batch in dump.batches) + 1, -1)
     place[sentences] = np.arange(len(sentences))
-    parts, places = [], []
+    parts: list[Columns] = []
+    places = []
     for batch in dump.batches:
         at = place[sentences_of(batch)]
         wanted = np.flatnonzero(at >= 0)
@@ -78,7 +79,9 @@ def of_sentences(h: np.ndarray, traced: np.ndarray) -> Columns:
 
 def of_statistics(batch: pa.RecordBatch, name: str, wanted: np.ndarray) -> Columns:
     """One layer (`layer_00`) of some sentences of a batch of statistics -> the columns that follow from sums."""
-    first, rest, squares = (statistics.read(batch, name, what)[wanted] for what in ("first", "rest_sum", "squared_norm"))
+    first, rest, squares = (
+        statistics.read(batch, name, what)[wanted] for what in ("first", "rest_sum", "squared_norm")
+    )
     tokens = to_numpy(batch["tokens"])[wanted]
     return _of_sums((first + rest) / tokens[:, None], squares, tokens)
 

@@ -16,8 +16,7 @@ def between(sample: Sample) -> float:
 
 def of_the_mean(sample: Sample) -> float:
     """The variance of a sentence's mean that its tokens would give it if they were independent, over sentences."""
-    noise = sample["variance"] / sample["tokens"]
-    return float(noise[np.isfinite(noise)].mean(dtype=np.float64))
+    return Sample({"noise": sample["variance"] / sample["tokens"]}).mean("noise")
 
 
 def largest_entropy(sample: Sample) -> float:
@@ -65,8 +64,7 @@ TOKENS: dict[str, Measure] = {
         lambda s: s.mean("within_cosine") - mean_cosine(s["token_directions"]),
         "Homogenisation",
         "mean of cos(h_s, h_t), s != t, within a sentence, minus the mean cosine of tokens of different sentences",
-        "after the adjusted intra-sentence similarity of Ethayarajh 2019, which takes cosines with the mean; not read in "
-        "full",
+        "after the adjusted intra-sentence similarity of Ethayarajh 2019 (arXiv 1909.00512), not read in full",
         "",
         (-2, 2),
         "not centred, but for the difference",
@@ -131,7 +129,7 @@ TOKENS: dict[str, Measure] = {
     "dilution": Measure(
         lambda s: s.mean("carriers"),
         "Tokens n over carriers m",
-        "mean of T sum c_t^2, c_t = h_t . mean / (T |mean|^2) the share of token t in the mean vector: m = 1 / sum c_t^2",
+        "mean of T / m, m = 1 / sum c_t^2, c_t = h_t . mean / (T |mean|^2) the share of token t in the mean vector",
         OWN + ", after the picture n / m of arXiv 2502.14620",
         "",
         (1, LARGE),

@@ -30,8 +30,10 @@ def page(curves: pl.DataFrame, related: pl.DataFrame, facts: Mapping[str, Any], 
     lines += section(
         "Layers beside each other",
         ["![CKA and subspace displacement of all pairs of layers](geometry-layers.png)"],
-        ["CKA is 1 where two layers hold the same distances up to a rotation and a scale. Displacement is 0 where both "
-         "have the same principal directions, and 1 where they are at right angles."],
+        [
+            "CKA is 1 where two layers hold the same distances up to a rotation and a scale. Displacement is 0 where "
+            "both have the same principal directions, and 1 where they are at right angles."
+        ],
     )
     lines += section("How it was measured", *method(curves, facts))
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -58,14 +60,22 @@ def answer(related: pl.DataFrame, facts: Mapping[str, Any], split: str) -> list[
             lines.append(f"- **{escaped(model)}**: nothing; too few layers have a rho")
             continue
         lines.append(f"- **{escaped(model)}**: {best_of(rows, facts)}")
-    return [*lines, "", "This ranks layers of one model and proves nothing: most curves rise or fall with depth, as rho does."]
+    return [
+        *lines,
+        "",
+        "This ranks layers of one model and proves nothing: most curves rise or fall with depth, as rho does.",
+    ]
 
 
 def best_of(rows: pl.DataFrame, facts: Mapping[str, Any]) -> str:
     """The measure that goes most with rho, or how many do so alike; and how depth itself does."""
     row = rows.row(0, named=True)
     alike = rows.filter((pl.col("correlation").abs() - abs(row["correlation"])).abs() < ROUNDING)
-    depth = f"depth itself {fixed(row['rho_with_depth'], 2, '+')}" if is_defined(row["rho_with_depth"]) else "depth does not"
+    depth = (
+        f"depth itself {fixed(row['rho_with_depth'], 2, '+')}"
+        if is_defined(row["rho_with_depth"])
+        else "depth does not"
+    )
     if len(alike) > 1:
         size = fixed(abs(row["correlation"]), 2)
         return f"{len(alike)} of {len(rows)} measures alike (+{size} or -{size}, over {row['layers']} layers); {depth}"
@@ -93,8 +103,8 @@ def going_with_rho(related: pl.DataFrame, facts: Mapping[str, Any]) -> list[list
             table(["measure", "with rho", "with depth"], cells),
         ]
     note = (
-        "Spearman's correlations over layers. There are no p-values, since neighbouring layers are not independent. All "
-        "of them are in geometry.csv."
+        "Spearman's correlations over layers. There are no p-values, since neighbouring layers are not independent. "
+        "All of them are in geometry.csv."
     )
     return [*paragraphs, [note]]
 
@@ -123,7 +133,7 @@ def entropies(curves: pl.DataFrame, facts: Mapping[str, Any]) -> list[list[str]]
             "falls depends on which it is. In nats, from the first layer to the last:"
         ],
         table(["entropy", *map(escaped, models)], rows),
-        ["A softmax entropy depends on the scale of the states: where the norm grows it falls, whatever the directions do."],
+        ["A softmax entropy depends on the scale: where the norm grows it falls, whatever the directions do."],
     ]
 
 
@@ -146,15 +156,16 @@ def dilution(curves: pl.DataFrame, facts: Mapping[str, Any]) -> list[list[str]]:
 def method(curves: pl.DataFrame, facts: Mapping[str, Any]) -> list[list[str]]:
     """Sentences, intervals, and what was left out."""
     count = int(curves["sentences"].max())  # type: ignore[arg-type]
-    lines = [
-        f"{count:,} distinct sentences were drawn, and fewer for pairs of layers. Bands are {percent(facts['confidence'])} intervals: "
-        f"the standard error comes from {facts['resamples']} halves of the sentences, drawn without replacement, and "
-        "sentences that pairs connect stay together. A bootstrap would draw some twice, and their nearest neighbours "
-        "would be themselves. Bands hold for one layer at a time."
-    ]
-    missing = [
-        f"- {escaped(model)}: {escaped(', '.join(name for name, why in names.items() if why == reason))}; {escaped(reason)}"
-        for model, names in facts["left_out"].items()
-        for reason in dict.fromkeys(names.values())
-    ]
-    return [lines, ["Left out:"] if missing else [], missing]
+    size = percent(facts["confidence"])
+    text = (
+        f"{count:,} distinct sentences were drawn, fewer for what costs much: geometry.parquet says how many. Bands "
+        f"are {size} intervals. Their standard error comes from {facts['resamples']} halves of the sentences, drawn "
+        "without replacement; sentences that pairs connect stay together. A bootstrap would draw some twice, and they "
+        "would be their own nearest neighbours. A band holds for one layer at a time."
+    )
+    missing = []
+    for model, names in facts["left_out"].items():
+        for reason in dict.fromkeys(names.values()):
+            listed = ", ".join(name for name, why in names.items() if why == reason)
+            missing.append(f"- {escaped(model)}: {escaped(listed)}; {escaped(reason)}")
+    return [[text], ["Left out:"] if missing else [], missing]

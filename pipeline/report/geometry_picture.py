@@ -84,7 +84,13 @@ def draw_panel(axis: "Axes", rows: pl.DataFrame, models: list[str]) -> None:
         layers, marker = values(curve["layer"]), MARKERS[number % len(MARKERS)]
         axis.fill_between(layers, values(curve["low"]), values(curve["high"]), color=colour, alpha=0.2, linewidth=0)
         axis.plot(layers, values(curve["maximum"]), color=colour, linestyle=":", linewidth=0.9)
-        look = {"color": colour, "linestyle": dashes, "marker": marker, "markersize": 2.2, "linewidth": 1.1}
+        look: dict[str, Any] = {
+            "color": colour,
+            "linestyle": dashes,
+            "marker": marker,
+            "markersize": 2.2,
+            "linewidth": 1.1,
+        }
         axis.plot(layers, values(curve["value"]), **look, label=plain(model))
 
 
@@ -102,7 +108,9 @@ def draw_layers(joined: pl.DataFrame) -> "Figure":
         axes = figure.subplots(len(models), len(OF_TWO), squeeze=False)
         for row, model in zip(axes, models):
             for axis, (name, (title, colours)) in zip(row, OF_TWO.items()):
-                square, layers = square_of(joined.filter(encoder=model, measure=name), own=1.0 if name == "cka" else 0.0)
+                square, layers = square_of(
+                    joined.filter(encoder=model, measure=name), own=1.0 if name == "cka" else 0.0
+                )
                 image = axis.pcolormesh(layers, layers, square, cmap=colours, vmin=0, vmax=1)
                 axis.set_aspect("equal")
                 axis.grid(visible=False)

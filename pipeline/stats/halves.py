@@ -1,4 +1,4 @@
-"""Standard errors from halves of the data, drawn without replacement (the delete-half jackknife).
+"""Standard errors from halves of the data, drawn without replacement (a jackknife that deletes half).
 
 For statistics that a bootstrap would break, since it draws some units twice: a distance to the nearest neighbour is
 then 0, and an estimate that leaves out the diagonal of a Gram matrix meets the diagonal beside it.
@@ -28,7 +28,8 @@ def standard_error(of_halves: np.ndarray) -> np.ndarray:
     """A statistic of each half (B, ...) -> the standard error of that of the whole (...), NaN without halves.
 
     Where a statistic is a mean of n terms up to what vanishes, that of a half varies around that of the whole as much
-    as that of the whole around the truth. Its own mean is taken, since many statistics depend on n.
+    as that of the whole around the truth. Its own mean is taken, since many statistics depend on n. NaN too where some
+    half has none.
     """
     if len(of_halves) < 2:
         return np.full(of_halves.shape[1:], np.nan)
