@@ -14,7 +14,7 @@ DIRECTIONS = 10
 def u_centred(gram: np.ndarray) -> np.ndarray:
     """Gram matrices (..., N, N) -> the same without their diagonal, and so centred that products of two are unbiased.
 
-    <A, B> / (N (N - 3)) is the unbiased estimate of HSIC (Song et al. 2012).
+    <A, B> / (N (N - 3)) is then the unbiased estimate of HSIC.
     """
     n = gram.shape[-1]
     gram = gram * (1 - np.eye(n))

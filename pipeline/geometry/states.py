@@ -14,7 +14,7 @@ from pipeline.formats.dumps import States
 from pipeline.formats.states import layer, sentence_starts, sentences_of
 from pipeline.geometry.sentences import softmax_entropies
 
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """numbers that are converted to float32 at once: what fits a cache is several times faster"""
 
 Columns = dict[str, np.ndarray]
@@ -28,42 +28,49 @@ def columns(dump: States, of_layer: int, sentences: np.ndarray, traced: np.ndarr
     """
     place = np.full(max(int(sentences_of(batch).max()) for batch in dump.batches) + 1, -1)
     place[sentences] = np.arange(len(sentences))
-    parts: list[Columns] = []
-    places = []
+    found: Columns = {}
     for batch in dump.batches:
         at = place[sentences_of(batch)]
         wanted = np.flatnonzero(at >= 0)
         if not len(wanted):
             continue
-        places.append(at[wanted])
         if dump.of_tokens:
-            parts += of_tokens(batch, dump.layers[of_layer], wanted, traced[at[wanted]])
+            parts = of_tokens(batch, dump.layers[of_layer], wanted, traced[at[wanted]])
         else:
-            parts.append(of_statistics(batch, dump.layers[of_layer], wanted))
-    order = np.argsort(np.concatenate(places))
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+            parts = iter([(wanted, of_statistics(batch, dump.layers[of_layer], wanted))])
+        for which, part in parts:
+            for name, values in part.items():
+                if name not in found:
+                    found[name] = np.empty((len(sentences), *values.shape[1:]), values.dtype)
+                found[name][at[which]] = values
+    return found
 
 
-def of_tokens(batch: pa.RecordBatch, name: str, wanted: np.ndarray, traced: np.ndarray) -> Iterator[Columns]:
-    """One layer (`layer_00`) of some sentences of a batch of tokens -> the columns of a few at a time, in order."""
+def of_tokens(
+    batch: pa.RecordBatch, name: str, wanted: np.ndarray, traced: np.ndarray
+) -> Iterator[tuple[np.ndarray, Columns]]:
+    """One layer (`layer_00`) of the sentences `wanted`, by number, of a batch of tokens -> some of them at a time, with
+    their columns.
+    """
     rows, starts = layer(batch, name), sentence_starts(batch)[1]
     lengths = np.diff(starts)[wanted]
     breaks = (np.diff(lengths) != 0) | (np.diff(wanted) != 1)  # neighbours of one length come together
     for run in np.split(np.arange(len(wanted)), np.flatnonzero(breaks) + 1):
         length = lengths[run[0]]
         most = max(1, CHUNK // int(length * rows.shape[1]))
-        for some in np.split(run, range(most, len(run), most)):
+        for start in range(0, len(run), most):
+            some = run[start : start + most]
             h = rows[starts[wanted[some[0]]] : starts[wanted[some[-1]] + 1]].reshape(len(some), length, -1)
-            yield of_sentences(h.astype(np.float32), traced[some])
+            yield wanted[some], of_sentences(h.astype(np.float32), traced[some])
 
 
 def of_sentences(h: np.ndarray, traced: np.ndarray) -> Columns:
     """States of n sentences of one length, (n, T, D) float32 -> the columns, (n,) or (n, D). NaN is undefined."""
     length = h.shape[1]
-    mean = (np.ones((1, 1, length), np.float32) @ h)[:, 0] / length  # (n, D)
     squares = np.vecdot(h, h)  # (n, T)
     inverse = np.divide(1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
-    directions = (inverse[:, None] @ h)[:, 0] / length  # mean of h_t / |h_t|, (n, D)
+    weights = np.stack([np.ones_like(inverse), inverse], axis=1) / length  # (n, 2, T)
+    mean, directions = (weights @ h).swapaxes(0, 1)  # means of h_t and of h_t / |h_t|, (n, D)
     found = _of_sums(mean, squares.sum(axis=1), np.full(len(h), length)) | {
         "token_directions": directions,
         "token_energies": np.einsum("ntd,ntd->nd", h, h) / length,

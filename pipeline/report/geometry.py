@@ -40,9 +40,10 @@ def page(curves: pl.DataFrame, related: pl.DataFrame, facts: Mapping[str, Any], 
 
 
 def title_of(name: str, facts: Mapping[str, Any]) -> str:
-    """A measure as a table has it: its title, and whether it is of tokens."""
+    """A measure as a table has it: its title, and whether it is of tokens where one of vectors has the same."""
     one = facts["measures"][name]
-    return escaped(one["title"] + (", tokens" if one["level"] == "tokens" else ""))
+    is_shared = [other["title"] for other in facts["measures"].values()].count(one["title"]) > 1
+    return escaped(one["title"] + (", tokens" if is_shared and one["level"] == "tokens" else ""))
 
 
 def strongest(related: pl.DataFrame, model: str) -> pl.DataFrame:
@@ -130,7 +131,8 @@ def entropies(curves: pl.DataFrame, facts: Mapping[str, Any]) -> list[list[str]]
     return [
         [
             "arXiv 2502.14620 gives neither formula nor code for an entropy that falls from 5.2 to 3.8. Whether one "
-            "falls depends on which it is. In nats, from the first layer to the last:"
+            "falls depends on which it is. In nats, from the first layer to the last (the paper's layers 3 and 12 are "
+            "4 and 13 here):"
         ],
         table(["entropy", *map(escaped, models)], rows),
         ["A softmax entropy depends on the scale: where the norm grows it falls, whatever the directions do."],
@@ -146,9 +148,9 @@ def dilution(curves: pl.DataFrame, facts: Mapping[str, Any]) -> list[list[str]]:
     return [
         table(["measure", *map(escaped, models)], rows),
         [
-            "A signal-to-noise of 0 is that of independent tokens of one distribution; n / m is 1 where every token "
+            "A signal-to-noise of 0 is that of independent tokens of one distribution. n / m is 1 where every token "
             "has the same share in the mean, and n where one token is all of it. If the mean diluted more with depth, "
-            "the first would fall or the last would grow."
+            "the signal-to-noise would fall, or n / m would grow."
         ],
     ]
 

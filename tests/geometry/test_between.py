@@ -12,7 +12,9 @@ def turned(rng, dim):
 
 
 def unbiased_hsic(k, m):
-    """Song et al. 2012, equation 5: kernels (N, N) -> an estimate without bias."""
+    """Kernels (N, N) -> HSIC without bias: traces and sums of kernels whose diagonal is 0, as the formula in feature
+    space is derived from.
+    """
     n = len(k)
     k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
     one = np.ones(n)
