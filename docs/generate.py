@@ -221,9 +221,13 @@ MEASURES = {
 }
 
 
-def bound(value):
-    """An end of a span in words."""
-    return "no limit" if abs(value) == float("inf") else f"{value:g}"
+def span(low, high, unit):
+    """The values that a measure can have, in words."""
+    if low == -float("inf"):
+        text = f"at most {high:g}"
+    else:
+        text = f"{low:g} or more" if high == float("inf") else f"{low:g} to {high:g}"
+    return text + (f", in {unit}" if unit else "")
 
 
 def geometry_page():
@@ -234,10 +238,9 @@ def geometry_page():
     for title, (registry, module) in MEASURES.items():
         yield from ("", f"## {title}", "", f"In {module}.")
         for name, one in registry.items():
-            unit = f" {one.unit}" if one.unit else ""
             yield from ("", f"### {name}", "", f"{one.title}: {one.formula}.", "")
-            yield f"- range: {bound(one.span[0])} to {bound(one.span[1])}{unit}"
-            yield f"- depends on {one.depends}"
+            yield f"- range: {span(*one.span, one.unit)}"
+            yield f"- what it depends on: {one.depends}"
             yield f"- source: {one.source}"
             if "mean" in one.needs or one.needs <= {"square", "variance", "tokens"}:
                 yield "- also from a dump of statistics (`dump.keep: pooled`)"

@@ -9,6 +9,8 @@ from pipeline.geometry.measure import Measure
 
 DIRECTIONS = 10
 """of a layer's subspace"""
+NOTHING = 1e-10
+"""a variance smaller than this, relative to the largest, is rounding"""
 
 
 def u_centred(gram: np.ndarray) -> np.ndarray:
@@ -36,22 +38,32 @@ def cka(layers: np.ndarray) -> np.ndarray:
 
 
 def principal_directions(layers: np.ndarray) -> np.ndarray:
-    """(L, N, D) -> the first DIRECTIONS principal directions of each layer, (L, D, k), orthonormal."""
+    """(L, N, D) -> the first DIRECTIONS principal directions of each layer, (L, D, k), orthonormal.
+
+    NaN for a layer whose vectors do not spread in so many: which are taken would be chance.
+    """
     layers = layers - layers.mean(axis=1, keepdims=True)
     count = min(DIRECTIONS, layers.shape[2], layers.shape[1] - 1)
-    if layers.shape[1] >= layers.shape[2]:
-        return np.linalg.eigh(layers.swapaxes(1, 2) @ layers)[1][:, :, -count:]
-    left = np.linalg.eigh(layers @ layers.swapaxes(1, 2))[1][:, :, -count:]
-    return np.linalg.qr(layers.swapaxes(1, 2) @ left)[0]
+    is_tall = layers.shape[1] >= layers.shape[2]
+    values, found = np.linalg.eigh(layers.swapaxes(1, 2) @ layers if is_tall else layers @ layers.swapaxes(1, 2))
+    found = found[:, :, -count:]
+    if not is_tall:
+        found = np.linalg.qr(layers.swapaxes(1, 2) @ found)[0]
+    enough = values[:, -count] > NOTHING * values[:, -1]
+    return np.where(enough[:, None, None], found, np.nan)
 
 
 def displacement(layers: np.ndarray) -> np.ndarray:
     """(L, N, D) -> sqrt(mean of squared principal angles) / 90 degrees between the subspaces of all pairs, (L, L)."""
     directions = principal_directions(layers)
+    known = np.isfinite(directions).all(axis=(1, 2))
+    directions = directions[known]
     cosines = np.linalg.svd(directions.swapaxes(1, 2)[:, None] @ directions[None], compute_uv=False)
     angles = np.arccos(np.clip(cosines, 0, 1))
     angles[cosines > 1 - 1e-14] = 0  # where the arc cosine makes 1e-8 of rounding
-    return np.sqrt(np.mean(angles**2, axis=-1)) / (np.pi / 2)
+    found = np.full((len(layers), len(layers)), np.nan)
+    found[np.ix_(known, known)] = np.sqrt(np.mean(angles**2, axis=-1)) / (np.pi / 2)
+    return found
 
 
 BETWEEN: dict[str, Measure] = {

@@ -34,11 +34,15 @@ def bag(ids: Sequence[np.ndarray]) -> np.ndarray:
 def errors(vectors: np.ndarray, counts: np.ndarray, component: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Vectors (N, D), bags (N, W), components (N,) -> squared errors of held-out sentences, and their squared
     deviations from the mean of those that were learned from, each summed over words, (N,).
+
+    NaN where there is no word to predict, or are fewer components than FOLDS.
     """
     from sklearn.linear_model import RidgeCV
 
+    error, variance = np.full((2, len(vectors)), np.nan)
     fold = folds(component, FOLDS, seed)
-    error, variance = np.zeros(len(vectors)), np.zeros(len(vectors))
+    if not counts.shape[1] or len(np.unique(fold)) < FOLDS:
+        return {"word_error": error, "word_variance": variance}
     for held_out in np.unique(fold):
         test, train = fold == held_out, fold != held_out
         x, y = vectors.astype(np.float64), counts

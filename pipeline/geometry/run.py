@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from pipeline.base.errors import InputError
 from pipeline.base.progress import progress
 from pipeline.formats import geometry
 from pipeline.formats.dumps import States
@@ -19,6 +20,7 @@ from pipeline.geometry.settings import Geometry
 from pipeline.geometry.tokens import TOKENS
 from pipeline.stats.halves import halves, interval
 
+FEWEST_SENTENCES = 20
 SENTENCES_OF_PAIRS = 500
 """most sentences for two layers at once, of which the vectors of all layers are held: 8 N L (N + D) bytes"""
 LEVELS = {"sentences": SENTENCES, "layers": BETWEEN, "tokens": TOKENS}
@@ -80,7 +82,9 @@ def draw(inputs: Inputs, section: Geometry) -> Drawn:
 
 def measure(inputs: Inputs, section: Geometry) -> tuple[pl.DataFrame, dict[str, str]]:
     """All measures of a model -> a table of `formats.geometry.MEASURED`, and why some are missing."""
-    inputs.dump.check_sentences(len(inputs.component))
+    if (count := len(inputs.component)) < FEWEST_SENTENCES:
+        raise InputError(f"geometry needs at least {FEWEST_SENTENCES} distinct sentences, but the pairs have {count}")
+    inputs.dump.check_sentences(count)
     drawn = draw(inputs, section)
     drawn_halves = halves(drawn.component, section.resamples, section.seed)
     rows: list[dict] = []

@@ -105,7 +105,7 @@ SENTENCES: dict[str, Measure] = {
         iso_score,
         "IsoScore*",
         "(PR - 1) / (D - 1), which is what the steps of IsoScore* come to for zeta = 0",
-        "isoscore_star in the authors' code of Rudman and Eickhoff 2024; the paper itself was not found",
+        "isoscore_star of I-STAR's public code; the paper, Rudman and Eickhoff 2024, was not found",
         "",
         (0, 1),
         "N / D: fewer than some 10 D sentences push it down; centred. It is the participation ratio in other units",

@@ -90,6 +90,17 @@ def test_displacement_in_closed_form(rng):
     assert found[0] == pytest.approx([0, 1, 1 / 3, 0], abs=1e-6)
 
 
+def test_a_layer_that_spreads_in_too_few_directions_has_no_displacement(rng):
+    full = rng.standard_normal((60, 30))
+    for count in (60, 20):
+        flat = np.zeros((count, 30))
+        flat[:, :4] = rng.standard_normal((count, 4))
+        found = displacement(np.stack([full[:count], flat, full[:count], np.ones((count, 30))]))
+        assert np.isnan(found[[1, 3]]).all()
+        assert np.isnan(found[:, [1, 3]]).all()
+        assert found[0, 2] == pytest.approx(0, abs=1e-6)
+
+
 def test_displacement_sees_a_rotation(rng):
     x = rng.standard_normal((60, 30)) * np.arange(1, 31)
     assert displacement(np.stack([x, x @ turned(rng, 30)]))[0, 1] > 0.2

@@ -53,6 +53,14 @@ def test_components_stay_on_one_side(rng):
     assert together < 0.3 < 0.5 < apart
 
 
+def test_no_words_and_few_components_leave_it_undefined(rng):
+    vectors, counts = rng.standard_normal((20, 3)), rng.integers(0, 3, (20, 4)).astype(float)
+    for of_words, component in ((counts[:, :0], np.arange(20)), (counts, np.arange(20) % 4)):
+        assert np.isnan(lexical.errors(vectors, of_words, component, 0)["word_error"]).all()
+    same = lexical.errors(np.ones((20, 3)), counts, np.arange(20), 0)  # such as last tokens that are all "."
+    assert same["word_error"] == pytest.approx(same["word_variance"])
+
+
 def test_errors_are_those_of_ridge_regression_by_definition(rng, monkeypatch):
     """With one penalty: (X^T X + a I)^-1 X^T Y on the other folds, with the mean of those taken off."""
     monkeypatch.setattr(lexical, "PENALTIES", (3.0,))

@@ -131,6 +131,12 @@ def test_the_page_and_pictures_are_written(project):
         assert Path("results", name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_few_sentences_are_refused():
+    inputs = run.Inputs("toy", None, None, None, np.arange(19))
+    with pytest.raises(InputError, match="needs at least 20 distinct sentences, but the pairs have 19"):
+        run.measure(inputs, None)
+
+
 def test_components_of_sentences():
     table = pl.DataFrame({"sentence1_id": [0, 3], "sentence2_id": [1, 2], "component": [7, 8]})
     assert run.components_of(table).tolist() == [7, 7, 8, 8]
