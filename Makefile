@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/
 
 repro: .venv/installed check
 	$(RUN)dvc repro
-	@echo; echo "Read results/report.md and, on poolings, results/poolings.md; the pictures are results/layers.png and results/poolings.png."
+	@echo; echo "Read results/report.md and, on poolings and probes, results/poolings.md and results/probes.md; each has a picture beside it."
 
 check: .venv/installed
 	$(RUN)python -m stages.check

@@ -31,6 +31,7 @@ from pipeline.formats import (
     norms,
     pairs,
     parquet,
+    probes,
     scores,
     states,
     statistics,
@@ -148,6 +149,11 @@ PARQUET = {  # path -> the stage that writes it, its columns, an example row
         geometry.JOINED,
         ["demo", "layers", "mean", "cka", 3, 0, 0.71, 0.68, 0.74, None, 500, 192, "test", 0.12, -0.01, 0.25],
     ),
+    "data/probes/MODEL.parquet": (
+        "probe",
+        probes.COLUMNS,
+        ["difference_product", 3, 384, 0.001, 0.713, 0.743, False, [1.27, -0.31]],
+    ),
 }
 JSON = {
     "data/pairs/info.json": ("prepare", pairs.INFO),
@@ -160,6 +166,7 @@ CSV = {
     "results/correlations.csv": ("correlate", tables.CORRELATIONS),
     "results/poolings.csv": ("compare", tables.POOLINGS),
     "results/poolings-by-layer.csv": ("compare", tables.CURVES),
+    "results/probes.csv": ("probes", tables.PROBES),
     "results/datasets.csv": ("python -m stages.datasets", datasets.OWN | {"...": (None, AND_MORE)}),
     "results/geometry.csv": ("python -m stages.relate", geometry.WITH_RHO),
     "results/efficiency.csv": ("efficiency", efficiency.EFFICIENCY),

@@ -6,6 +6,7 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       check     -> nothing is wrong in them               check      settings, names, references, missing files
       prepare   -> pairs, sentences                       text       pairs point at distinct sentences (contract C2)
       tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes
+      finetune  -> an adapter, where one is wanted        finetune   contrastive training on the train pairs
       dump      -> states of every token at every layer   dump       plan, key (C6), writer; the only stage with a model
       fit       -> learned poolings                       fit        queries, learned on train pairs
       pool      -> sentence vectors                       pool       mean, last, idf_mean, attention ...
@@ -16,13 +17,16 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       sweep     -> scores of every combination            score      pooling x correction x similarity x layer
       compare   -> which of them beats the mean           analyse
       poolings  -> poolings.md, poolings.png              report
+      probe     -> probes of every layer, a score a pair  probe       logistic or ridge regression on train pairs
+      probe_baselines -> the same of baselines            probe       word overlap's own measures are the floor
+      probes    -> probes.csv, probes.md, probes.png      analyse     and report
 
 cost/dvc.yaml has one more, which measures this machine and runs by hand (dvc --cd cost repro):
 
       efficiency -> time, memory, size of encoders        cost        each in a process of its own
       cost      -> cost.md, cost.png                      report
 
-geometry/dvc.yaml has one too, which takes a minute for what few ask (dvc --cd geometry repro):
+geometry/dvc.yaml has one too, which takes a while for what few ask (dvc --cd geometry repro):
 
       geometry  -> how each layer spreads, bends, changes geometry    anisotropy, spectra, dimension, CKA ...
       relate    -> geometry.md, .parquet, .csv, .png      report      the same beside rho
@@ -41,8 +45,10 @@ Rooms, from the bottom up; each imports only rooms above its line:
     baselines  what models are compared with: word overlap, word vectors, sentence encoders
     pool       token states -> sentence vectors: every pooling, correction and mix, and their names
     dump       run a network once and keep what it computes
-    fit        what is learned from train pairs
+    fit        poolings that are learned from train pairs
+    finetune   weights that are learned from train pairs
     score      sentence vectors -> a number for each pair
+    probe      sentence vectors and train labels -> linear classifiers of pairs, and their scores
     analyse    numbers of pairs -> tables
     geometry   states and vectors of a layer -> what shape they have; that beside rho
     report     tables -> pages and pictures; computes nothing, the only place that rounds

@@ -29,6 +29,7 @@ CHANGES = {
     "prepare": {"limit": 20},
     "dump": {"gate_tokens": 200, "shard_mb": 1},
     "correlate": {"resamples": 100},
+    "finetune": {"epochs": 2, "folds": 2, "batch_pairs": 8, "rank": 2},
     "fit": {"epochs": 2, "runs": 2, "controls": True, "poolings": ["attention", "diagonal"]},
     "sweep": {
         "poolings": ["mean", "sif", "attention", "diagonal", "pairs_of_layers"],
@@ -37,6 +38,7 @@ CHANGES = {
         "controls": True,
     },
     "geometry": {"sentences": 20, "traced": 20, "resamples": 20},
+    "probe": {"strengths": [0.01, 1], "folds": 2, "dimensions": 3, "controls": True},
     "efficiency": {"pairs": 4, "repeats": 3, "batch_sizes": [4], "layers": [0, -1]},
 }
 

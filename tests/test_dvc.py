@@ -26,6 +26,7 @@ def repository(tmp_path_factory):
     params["fit"] |= {"epochs": 2, "runs": 2, "controls": True}
     sweep = {"poolings": ["mean", "sif", "attention", "diagonal"], "corrections": ["none"], "similarities": ["cosine"]}
     params["sweep"] = sweep | {"controls": True}
+    params["probe"] |= {"strengths": [0.01, 1], "folds": 2, "controls": True}
     params["efficiency"] |= {"pairs": 2, "repeats": 3, "batch_sizes": []}
     params["geometry"] |= {"sentences": 20, "traced": 20, "resamples": 20}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -62,6 +63,7 @@ def test_the_pipeline_runs_and_reports(repository):
     assert set(metrics["rho"]) == {"tiny", *overlaps}
     assert "tiny" in (repository / "results/report.md").read_text()
     assert "tiny" in (repository / "results/poolings.md").read_text()
+    assert "tiny" in (repository / "results/probes.md").read_text()
     assert len(pl.read_csv(repository / "results/correlations.csv")) == 3 * (3 + 4)
     assert run(repository, "git", "status", "--porcelain").stdout == ""
 
@@ -133,20 +135,41 @@ def test_a_flipped_byte_of_a_shard_is_mended_and_nothing_else_runs(repository):
 
 
 def test_another_pooling_reruns_pool_to_report_and_going_back_runs_nothing(repository):
-    assert ran(dvc(repository, "exp", "run", "-S", "pooling=last")) == ["pool@tiny", "score", "correlate", "report"]
+    own = ["pool@tiny", "score", "correlate", "report", "probe@tiny", "probes"]
+    assert sorted(ran(dvc(repository, "exp", "run", "-S", "pooling=last"))) == sorted(own)
     changed = pl.read_parquet(repository / "data/scores.parquet")
     assert set(changed["pooling"].drop_nulls()) == {"last"}
     back = dvc(repository, "exp", "run", "-S", "pooling=mean")
     assert ran(back) == []
-    assert back.count("is cached - skipping run") == 4
+    assert back.count("is cached - skipping run") == 6
     assert set(pl.read_parquet(repository / "data/scores.parquet")["pooling"].drop_nulls()) == {"mean"}
+
+
+def test_a_setting_of_the_probes_reruns_them_alone(repository):
+    found = ran(dvc(repository, "exp", "run", "-S", "probe.layers=[-1]", "-S", "probe.probes=[bilinear]"))
+    assert sorted(found) == ["probe@tiny", "probe_baselines", "probes"]
+    table = pl.read_csv(repository / "results/probes.csv")
+    assert set(table["probe"]) == {"bilinear", "measures"}
+    assert set(table["layer"].drop_nulls()) == {2}
+    run(repository, "git", "checkout", "-q", "params.yaml")
+    assert ran(dvc(repository, "repro")) == []
 
 
 def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_away_runs_nothing(repository):
     page = (repository / "results/report.md").read_bytes()
     log = dvc(repository, "exp", "run", "-S", "models=[tiny,other]", "-S", "baselines=[overlap,random]")
-    own = ["tokenize@other", "dump@other", "fit@other", "pool@other", "sweep@other", "baseline@random"]
-    assert sorted(ran(log)) == sorted([*own, "score", "correlate", "compare", "report", "poolings"])
+    own = [
+        "tokenize@other",
+        "finetune@other",
+        "dump@other",
+        "fit@other",
+        "pool@other",
+        "sweep@other",
+        "probe@other",
+        "baseline@random",
+    ]
+    own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes"]
+    assert sorted(ran(log)) == sorted(own)
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap", "random"}
     back = dvc(repository, "exp", "run", "-S", "models=[tiny]", "-S", "baselines=[overlap]")
     assert ran(back) == []
@@ -242,6 +265,6 @@ def test_plots_are_the_pictures_and_a_curve_that_is_made_from_the_table(reposito
     page = (repository / "plots/index.html").read_text()
     assert '"layer"' in page
     assert "tiny" in page
-    for name in ("layers.png", "poolings.png"):
+    for name in ("layers.png", "poolings.png", "probes.png"):
         [picture] = re.findall(rf'<img src="(static/\S+_{name})">', page)
         assert (repository / "plots" / picture).read_bytes() == (repository / "results" / name).read_bytes()

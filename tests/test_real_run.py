@@ -56,6 +56,14 @@ def test_subset_and_coverage_reach_the_report(study):
     assert "Warning" not in page
 
 
+def test_every_layer_is_probed_beside_word_overlap(study):
+    table = pl.read_csv(study / "results/probes.csv")
+    assert table.filter(encoder="rwkv6-3m", split="test", probe="bilinear")["layer"].to_list() == list(range(13))
+    assert set(table["encoder"]) == {"rwkv6-3m", "overlap", "glove"}
+    assert set(table["split"]) == {"validation", "test"}
+    assert table["accuracy"].is_between(0, 1).all()
+
+
 def test_every_pooling_of_the_sweep_is_compared_and_where_attention_looked_is_kept(study):
     table = pl.read_csv(study / "results/poolings.csv")
     assert set(table["pooling"]) == {"mean", "sif", "attention", "diagonal", "pairs_of_layers"}

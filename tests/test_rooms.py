@@ -18,12 +18,14 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "catalog": ["base"],
     "formats": ["base"],
     "text": ["base", "catalog", "formats"],
-    "models": ["base", "catalog"],
+    "models": ["base", "catalog", "formats"],
     "baselines": ["base", "catalog", "formats"],
     "pool": ["base", "formats"],
     "dump": ["base", "catalog", "formats", "models"],
     "fit": ["base", "formats", "stats", "pool"],
+    "finetune": ["base", "catalog", "formats", "stats", "models", "text", "fit"],
     "score": ["base", "formats", "pool"],
+    "probe": ["base", "formats", "stats", "pool"],
     "analyse": ["base", "formats", "stats"],
     "geometry": ["base", "formats", "stats"],
     "report": ["base", "stats", "formats"],
@@ -31,20 +33,20 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "demo": ["base", "catalog", "formats", "models", "text"],
     "cost": ["base", "catalog", "formats", "text", "models", "baselines", "dump", "score"],
     "check": [
-        *(
-            "base",
-            "catalog",
-            "formats",
-            "text",
-            "dump",
-            "fit",
-            "pool",
-            "score",
-            "analyse",
-            "geometry",
-            "report",
-            "cost",
-        ),
+        "base",
+        "catalog",
+        "formats",
+        "text",
+        "dump",
+        "fit",
+        "finetune",
+        "pool",
+        "score",
+        "probe",
+        "analyse",
+        "geometry",
+        "report",
+        "cost",
     ],
 }
 FILES = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -239,18 +241,18 @@ def test_an_edit_of_a_page_reruns_only_that_page():
 
 
 def test_a_column_of_a_table_retrains_nothing():
-    assert stages_that_run("pipeline/formats/tables.py") == {"correlate", "report", "compare", "poolings"}
+    assert stages_that_run("pipeline/formats/tables.py") == {"correlate", "report", "compare", "poolings", "probes"}
 
 
-def test_a_new_tokenizer_reruns_tokenize_alone():
-    assert stages_that_run("pipeline/text/tokenizers.py") == {"tokenize"}
+def test_a_new_tokenizer_reruns_tokenize_and_what_reads_text_itself():
+    assert stages_that_run("pipeline/text/tokenizers.py") == {"tokenize", "finetune"}
 
 
 def test_a_new_statistic_of_the_analysis_runs_no_model_and_learns_nothing():
     files = [
         file for file in (ROOT / "pipeline/analyse").glob("*.py") if file.name not in ("__init__.py", "settings.py")
     ]
-    assert stages_that_run(*files) == {"correlate", "compare"}
+    assert stages_that_run(*files) == {"correlate", "compare", "probes"}
 
 
 def test_a_new_baseline_reruns_baselines_alone():
@@ -258,12 +260,15 @@ def test_a_new_baseline_reruns_baselines_alone():
 
 
 def test_no_analysis_reruns_the_model():
-    rooms = ("stats", "fit", "score", "analyse", "report", "pool", "baselines", "text")
+    rooms = ("stats", "fit", "score", "probe", "analyse", "report", "pool", "baselines", "text")
     files = [file for room in rooms for file in (ROOT / "pipeline" / room).glob("*.py") if file.name != "__init__.py"]
     assert "dump" not in stages_that_run(*files)
 
 
-@pytest.mark.parametrize("stage", ["check", "pool", "score", "correlate", "report", "compare", "poolings", *MEASURED])
+CHEAP = ("check", "pool", "score", "correlate", "report", "compare", "poolings", "probes", *MEASURED)
+
+
+@pytest.mark.parametrize("stage", CHEAP)
 def test_cheap_stages_start_without_what_they_do_not_need(stage):
     program = f"import sys, stages.{stage}; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

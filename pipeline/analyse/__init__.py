@@ -8,5 +8,6 @@ options    what a sweep chooses among: poolings, corrections and similarities, a
 compare    which of them is better than the plain mean
 curves     rho of every pooling by layer
 attention  what learned attention looks at
+probes     what probes classify rightly, beside their controls and word overlap
 learned    what was learned, at the layer that was chosen
 """

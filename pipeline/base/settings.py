@@ -16,7 +16,20 @@ import yaml
 
 from pipeline.base.errors import InputError, did_you_mean
 
-SECTIONS = ("prepare", "tokenize", "dump", "fit", "score", "sweep", "correlate", "report", "efficiency", "geometry")
+SECTIONS = (
+    "prepare",
+    "tokenize",
+    "finetune",
+    "dump",
+    "fit",
+    "score",
+    "sweep",
+    "correlate",
+    "report",
+    "probe",
+    "efficiency",
+    "geometry",
+)
 
 Text = str | int | float | datetime.date
 """A field that is text to us, whatever YAML makes of it: `revision: 1` and `revision: 2026-11-25` are no strings

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import InputError, did_you_mean, one_of
 from pipeline.base.settings import Text, at_least, build, read_yaml
+from pipeline.catalog.dataset import Dataset, files_of
 from pipeline.catalog.fields import as_sha256, as_text
 
 BASELINE_KINDS = {
@@ -21,75 +22,8 @@ ENCODER_POOLINGS = ("mean", "cls", "lasttoken", "max", "pooler")
 OVERLAP_MEASURES = ("dice", "jaccard", "char4", "tfidf")
 TOKENIZER_KINDS = ("world", "hf", "gpt2", "bytes", "utf-16-le")
 TOKENIZERS_FROM_FILES = ("hf", "gpt2")
-COLUMNS = ("sentence1", "sentence2", "label", "split", "idx")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Sentence pairs: a repository of the Hugging Face hub, or local files."""
-
-    hub: str | None = None
-    """repository id on the hub, or a local folder in the same layout; read through `datasets`"""
-    config: Text | None = None
-    """configuration of the repository"""
-    revision: Text | None = None
-    """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
-    path: str | list | dict | None = None
-    """a CSV, TSV, JSONL, JSON or Parquet file, a list of files, or {split: file or files}; .gz may follow the ending"""
-    columns: dict = field(default_factory=dict)
-    """our column (sentence1, sentence2, label, split, idx) -> the source's name, or its number (from 0) without a
-    header; same names where left out
-    """
-    header: bool = True
-    """whether the first line of a CSV or TSV file names its columns"""
-    separator: str | None = None
-    """between the cells of a line, such as ";"; a comma in .csv and a tab in .tsv where left out"""
-    quoting: bool | None = None
-    """whether quotes enclose cells rather than being text; where left out they do in .csv, and are text in .tsv"""
-    encoding: str | None = None
-    """of a text file, such as cp1252; UTF-8 where left out, or UTF-16 if it begins with that mark"""
-    no_label: int | float | None = None
-    """the label that means "no gold label", such as -1: these pairs are left out"""
-    splits: dict | None = None
-    """our split -> the source's split; all of the source's where left out"""
-    subsets: dict = field(default_factory=dict)
-    """name -> "split[:n]": the first n pairs of a split, reported beside the splits"""
-
-    def __post_init__(self) -> None:
-        as_text(self, "config", "revision")
-        if unknown := [name for name in self.columns if name not in COLUMNS]:
-            raise InputError(f"columns has unknown {unknown[0]!r}: {did_you_mean(unknown[0], COLUMNS)}")
-        for mapping, name in ((self.columns, "columns"), (self.splits or {}, "splits")):
-            wrong = [value for value in mapping.values() if isinstance(value, bool) or not isinstance(value, str | int)]
-            if wrong:
-                raise InputError(f"{name} has {wrong[0]!r}, expected a name or a number of the source")
-            theirs = [str(value) for value in mapping.values()]
-            if twice := sorted({value for value in theirs if theirs.count(value) > 1}):
-                raise InputError(f"{name} has {twice[0]} of the source twice: one of ours would be lost")
-        files_of(self)
-
-
-def files_of(entry: Dataset) -> list[tuple[str | None, str]]:
-    """The local files of a dataset, each with its split; None where the entry names no split.
-
-    Raises InputError where `path` holds anything but names of files.
-    """
-    if entry.path is None:
-        return []
-    of_splits: dict[Any, Any] = entry.path if isinstance(entry.path, dict) else {None: entry.path}
-    if not of_splits:
-        raise InputError("`path` is an empty mapping: give a file, or a file for each split")
-    files = []
-    for split, paths in of_splits.items():
-        where = "path" if split is None else f"path of split {split}"
-        listed = paths if isinstance(paths, list) else [paths]
-        if not listed:
-            raise InputError(f"{where} is an empty list: give a file")
-        for path in listed:
-            if not isinstance(path, str) or not path.strip():
-                raise InputError(f"{where} is {path!r}, expected the name of a file, in quotes if it looks otherwise")
-            files.append((None if split is None else str(split), path))
-    return files
+FINETUNED = "data/finetuned"
+"""the results of the stage finetune, a folder for each model"""
 
 
 @dataclass(frozen=True)
@@ -112,6 +46,11 @@ class Model:
     """token id put before every sentence; left out for none. It changes RWKV's states by 9-50 %."""
     special_tokens: bool = False
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
+    adapter: str | None = None
+    """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
+    finetune: str | None = None
+    """another model of this file, which the stage finetune trains: the result is this entry, which has no other field
+    """
 
     def __post_init__(self) -> None:
         as_text(self, "revision")
@@ -120,7 +59,7 @@ class Model:
     @property
     def is_control(self) -> bool:
         """Whether nobody trained it: what the architecture and the tokenizer give alone."""
-        return self.random is not None
+        return self.random is not None and self.adapter is None
 
 
 @dataclass(frozen=True)
@@ -188,10 +127,30 @@ def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:
         )
     where = f"{kind}.{name} of {path}"
     try:
-        return build(ENTRIES[kind], names[name] or {}, where)
+        made: Any = build(ENTRIES[kind], names[name] or {}, where)
+        is_tuned = isinstance(made, Model) and made.finetune is not None
+        return _tuned(made, name, path) if is_tuned else made
     except InputError as error:
         message = str(error)
         raise InputError(message if where in message else f"{where}: {message}") from error
+
+
+def _tuned(given: Model, name: str, path: str | Path) -> Model:
+    """The entry of a model that the stage finetune makes: that of the model it starts from, with what was learned."""
+    others = [field.name for field in fields(Model) if getattr(given, field.name) != _default_of(field)]
+    if len(others) > 1:
+        other = next(field for field in others if field != "finetune")
+        raise InputError(f"an entry with `finetune` has no {other}: all else is that of the model it starts from")
+    base = entry("models", str(given.finetune), path)
+    if base.finetune is not None:
+        raise InputError(f"it starts from {given.finetune}, which is itself made by the stage finetune: name its base")
+    if base.adapter is not None:
+        raise InputError(f"it starts from {given.finetune}, which has an adapter already: name a model without one")
+    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}")
+
+
+def _default_of(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def one_source(what: str, sources: Mapping[str, object]) -> str:
@@ -242,5 +201,7 @@ def local_paths(entry: Dataset | Model | Baseline) -> Iterable[str]:
     """The local files or folders that an entry names, which must be there before anything runs."""
     if isinstance(entry, Dataset):
         return [path for _, path in files_of(entry)]
-    paths = [entry.path, tokenizer_source(entry).path if isinstance(entry, Model) else None]
+    paths = [entry.path]
+    if isinstance(entry, Model):
+        paths += [tokenizer_source(entry).path, entry.adapter if entry.finetune is None else None]
     return [path for path in paths if path is not None]

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pipeline.base.settings import Study, read_yaml
 
-MODEL_FOLDERS = ("data/fitted", "data/manifests", "data/pooled", "data/sweeps", "data/tokens")
+MODEL_FOLDERS = tuple(
+    f"data/{name}" for name in ("finetuned", "fitted", "manifests", "pooled", "probes", "sweeps", "tokens")
+)
 BASELINE_FOLDERS = ("data/baselines",)
 
 

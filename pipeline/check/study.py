@@ -25,15 +25,30 @@ from pipeline.catalog.entries import (
 from pipeline.catalog.fetch import local
 from pipeline.cost.settings import Efficiency
 from pipeline.dump.settings import Dump
+from pipeline.finetune.settings import Finetune
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
 from pipeline.geometry.settings import Geometry
 from pipeline.pool.names import Pooling
+from pipeline.probe.settings import Probe
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
 from pipeline.text.settings import Prepare, Tokenize
 
-SETTINGS: tuple[type, ...] = (Prepare, Tokenize, Dump, Fit, Score, Sweep, Correlate, Report, Efficiency, Geometry)
+SETTINGS: tuple[type, ...] = (
+    Prepare,
+    Tokenize,
+    Finetune,
+    Dump,
+    Fit,
+    Score,
+    Sweep,
+    Correlate,
+    Report,
+    Probe,
+    Efficiency,
+    Geometry,
+)
 Checked = TypeVar("Checked")
 
 
@@ -71,6 +86,9 @@ def problems(params: str = "params.yaml", catalog: str = "catalog.yaml") -> list
         found.lines += check_pooling(pooling, sections["Fit"], sections["Dump"])
     if sections["Correlate"] and sections["Score"] and len(known) == len(entries):
         found.trying(check_reference, sections["Correlate"], sections["Score"], choices, known)
+    is_tuned = any(isinstance(named, Model) and named.finetune for named in known.values())
+    if is_tuned and sections["Finetune"] and sections["Finetune"].dataset is not None:
+        found.trying(check_entry, "datasets", sections["Finetune"].dataset, catalog)
     for name in (sections["Efficiency"] and sections["Efficiency"].encoders) or []:
         found.trying(check_encoder, name, catalog)
     return found.lines

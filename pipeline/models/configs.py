@@ -48,8 +48,8 @@ def folder_config(folder: Path, overrides: Mapping[str, Any]) -> PreTrainedConfi
     """The config of a folder, with fields set by the catalogue. InputError for weights that are not all of a model."""
     if (folder / "adapter_config.json").exists():
         raise InputError(
-            f"{folder} holds a LoRA adapter (adapter_config.json), which would not be applied: merge it into its base "
-            "(merge_and_unload in peft), and give the folder of the merged model"
+            f"{folder} holds a LoRA adapter (adapter_config.json), not the weights of a model: give this folder as "
+            "`adapter` in catalog.yaml, and the model that it was trained on as `path` or `hub`"
         )
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **overrides)

@@ -135,11 +135,16 @@ def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[in
     mask is needed and none can be ignored. Nothing is computed after the last wanted layer: no further block, no final
     norm, no head. Raises InputError for a model that does not run its blocks one after the other on (B, T, D).
     """
-    catcher = _Catcher(model, ids.shape, set(range(depth_of(model) + 1) if wanted is None else wanted))
+    with torch.inference_mode():
+        return caught_layers(model, range(depth_of(model) + 1) if wanted is None else wanted, input_ids=ids)
+
+
+def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: torch.Tensor) -> list[torch.Tensor]:
+    """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on."""
+    catcher = _Catcher(model, inputs["input_ids"].shape, set(wanted))
     handles = catcher.hooks()
     try:
-        with torch.inference_mode():
-            model.base_model(input_ids=ids)
+        model.base_model(**inputs)
     except _EnoughError:
         return catcher.layers
     finally:

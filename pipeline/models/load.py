@@ -40,7 +40,12 @@ def load(entry: "Model", path: Path | None, name: str, dtype: str = "float32") -
     """
     kind = DTYPES[one_of(dtype, DTYPES, "dump.dtype")]
     with quiet_transformers():
-        return _loaded(entry, path, name, kind).eval().requires_grad_(False)
+        model = _loaded(entry, path, name, kind)
+        if entry.adapter is not None:
+            from pipeline.models.adapters import applied  # peft takes a second
+
+            model = applied(model, Path(entry.adapter), name)
+        return model.eval().requires_grad_(False)
 
 
 def _loaded(entry: "Model", path: Path | None, name: str, kind: torch.dtype) -> PreTrainedModel:

@@ -76,7 +76,8 @@ class Rwkv6TimeMix(nn.Module):
         low = torch.tanh((x + d * self.time_maa_x) @ self.time_maa_w1).unflatten(-1, (5, -1))  # (B, T, 5, R)
         mw, mk, mv, mr, mg = torch.einsum("btfr,frd->fbtd", low, self.time_maa_w2)  # in this order in the checkpoints
         decay = torch.tanh((x + d * (self.time_maa_w + mw)) @ self.time_decay_w1) @ self.time_decay_w2
-        log_w = -torch.exp((self.time_decay + decay).float())  # (B, T, D)
+        decay = self.time_decay + decay
+        log_w = -torch.exp(decay.to(torch.promote_types(torch.float32, decay.dtype)))  # (B, T, D)
         k = self.key(x + d * (self.time_maa_k + mk))
         v = self.value(x + d * (self.time_maa_v + mv))
         r = self.receptance(x + d * (self.time_maa_r + mr))

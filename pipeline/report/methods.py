@@ -68,5 +68,33 @@ def of_poolings(method: Method, chosen_on: str) -> list[str]:
     )
 
 
+def of_probes(method: Method, metric: str) -> list[str]:
+    """For probes.md; `metric` is accuracy, or spearman for grades."""
+    fitted = "Logistic regression" if metric == "accuracy" else "Ridge regression"
+    held_out = "accuracy" if metric == "accuracy" else "rho"
+    by_chance = "comes out near the most frequent label" if metric == "accuracy" else "its rho is chance"
+    return _section(
+        [
+            f"**Probes.** {fitted} with an L2 penalty, fitted on train pairs. *Difference product* sees |u - v| and "
+            "u * v of the two vectors, as SentEval does (arXiv 1803.05449). *Bilinear* sees the terms of a symmetric "
+            "u^T W v of a few principal components. *Measures* sees word overlap's own measures. None depends on the "
+            "order of the two sentences.",
+            f"**Choices.** The strength of the penalty and the layer have the best {held_out} on held-out folds of the "
+            "train pairs (*held out*). Nothing is chosen or fitted on the reported splits.",
+            "**Control and selectivity.** The control is the same probe with the same penalty, fitted to permuted "
+            "train labels. Selectivity is the probe minus its control (after Hewitt and Liang, arXiv 1909.03368). "
+            "Pairs do not recur on other splits as their word types do. So a control cannot score by memory there, and "
+            f"{by_chance}.",
+            f"**Intervals.** Brackets are {percent(method.confidence)} intervals by a bootstrap over components, which "
+            f"are groups of pairs that share sentences ({method.resamples:,} resamples). Differences are paired. They "
+            "take the fitted probes as they are: they say what to expect of other pairs, not of other train pairs.",
+            "**p** is of no difference from word overlap's probe, with Holm's correction over the rows of its table.",
+            "**Zero-shot** is the score of the same layer that needs no fit: the correction and similarity with the "
+            "largest rho on train. *Gain* is rho of the probe's scores minus that of the zero-shot score; the p beside "
+            "it has Holm's correction over the layers of the probe.",
+        ]
+    )
+
+
 def _section(paragraphs: list[str]) -> list[str]:
     return section("How to read this page", *([paragraph] for paragraph in paragraphs))

@@ -9,7 +9,8 @@ import yaml
 
 from pipeline.base.errors import InputError, did_you_mean, first_line
 from pipeline.catalog import fetch, revisions
-from pipeline.catalog.entries import COLUMNS, Dataset, files_of, source_of
+from pipeline.catalog.dataset import COLUMNS, files_of
+from pipeline.catalog.entries import Dataset, source_of
 from pipeline.text.columns import standard
 from pipeline.text.files import read_file
 

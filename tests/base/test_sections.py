@@ -74,6 +74,14 @@ def test_every_section_of_the_committed_file_is_read_as_it_is_written(section):
         ("correlate", {"confidence": "0.95"}, r"confidence is '0\.95', expected float"),
         ("correlate", {"seed": -1}, r"correlate\.seed is -1, expected at least 0"),
         ("report", {"false_positives": -1}, r"report\.false_positives is -1, expected at least 0"),
+        ("probe", {"probes": ["bilinar"]}, r"probe\.probes is 'bilinar': did you mean bilinear"),
+        ("probe", {"probes": ["bilinear", "bilinear"]}, r"probe\.probes lists bilinear twice"),
+        ("probe", {"strengths": []}, r"probe\.strengths is \[\], expected at least one number above 0"),
+        ("probe", {"strengths": [0.1, 0]}, r"probe\.strengths is \[0\.1, 0\], expected at least one number above 0"),
+        ("probe", {"strengths": [1, 1.0]}, r"probe\.strengths lists 1\.0 twice"),
+        ("probe", {"folds": 1}, r"probe\.folds is 1, expected at least 2"),
+        ("probe", {"dimensions": 0}, r"probe\.dimensions is 0, expected at least 1"),
+        ("probe", {"layers": 0}, r"probe\.layers is 0: give all, a list of layers"),
         ("efficiency", {"encoders": []}, r"efficiency\.encoders is empty: name at least one, or leave null"),
         ("efficiency", {"encoders": ["demo", "demo"]}, r"efficiency\.encoders lists demo twice"),
         ("efficiency", {"repeats": 2}, r"efficiency\.repeats is 2, expected at least 3"),
@@ -105,6 +113,7 @@ def test_values_out_of_range_are_refused_with_the_limit(tmp_path, section, value
         ("efficiency", {"pairs": 1, "repeats": 3, "batch_sizes": [1], "layers": [-1], "encoders": ["a"]}),
         ("efficiency", {"batch_sizes": []}),
         ("geometry", {"sentences": 20, "traced": 20, "resamples": 20, "confidence": 0.5}),
+        ("probe", {"probes": [], "layers": [-1], "strengths": [1e-9], "folds": 2, "dimensions": 1}),
     ],
 )
 def test_values_on_the_limit_are_taken(tmp_path, section, values):

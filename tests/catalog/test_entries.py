@@ -7,9 +7,9 @@ import yaml
 
 from pipeline.base.errors import InputError
 from pipeline.catalog import entries
+from pipeline.catalog.dataset import COLUMNS
 from pipeline.catalog.entries import (
     BASELINE_KINDS,
-    COLUMNS,
     ENTRIES,
     TOKENIZER_KINDS,
     Baseline,

@@ -85,6 +85,8 @@ SEEN = {  # page -> what it says that one sees
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
     "geometry.md": ["Running stage 'geometry'"],
+    "fine-tuning.md": [r"demo-tuned: \d+ train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
+    "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "cost.md": ["Running stage 'efficiency'"],
     "gpu.md": ["Running stage 'dump@demo'"],
     "teams.md": [],
@@ -124,6 +126,7 @@ def give(folder):
     """The files that a user is said to have."""
     shutil.copytree(ROOT / "data/demo/model", folder / "my-model")
     (folder / "my-rwkv6.pth").touch()
+    (folder / "my-adapter").mkdir()
     rows = [(split, f"a cat {i} sat", f"a dog {i * i} ran", i % 2) for split in ("train", "test") for i in range(8)]
     lines = ["split,question,answer,grade", *(",".join(map(str, row)) for row in rows)]
     (folder / "my-pairs.csv").write_text("\n".join(lines) + "\n")
@@ -262,13 +265,9 @@ def test_what_is_not_run_is_said_to_be():
     elsewhere = "tests/test_teams.py runs it"
     cost = ("cost.md", "it takes minutes, and a quiet machine")
     geometry = ("geometry.md", "it writes half a gigabyte")
-    assert left_out == [
-        cost,
-        geometry,
-        *gpu,
-        ("teams.md", "it needs a place that all can reach"),
-        *[("teams.md", elsewhere)] * 3,
-    ]
+    peft = ("fine-tuning.md", "it is installed")
+    reachable = ("teams.md", "it needs a place that all can reach")
+    assert left_out == [cost, peft, geometry, *gpu, reachable, *[("teams.md", elsewhere)] * 3]
 
 
 # pages from beginning to end, with DVC

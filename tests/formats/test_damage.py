@@ -24,6 +24,7 @@ from pipeline.formats import (
     manifest,
     pairs,
     parquet,
+    probes,
     scores,
     states,
     sweeps,
@@ -135,6 +136,18 @@ def write_environment(path):
     efficiency.write_environment(path, counts | nothing | others)
 
 
+def write_probes(path, encoder="toy", pairs_of=PAIRS):
+    row = {"probe": "bilinear", "layer": 2, "features": 3, "strength": 0.5, "train": 0.75}
+    fitted = {"held_out": 0.25, "permuted": False, "scores": np.arange(len(pairs_of)) / 3}
+    control = {"held_out": None, "permuted": True, "scores": -np.ones(len(pairs_of))}
+    probes.write(path, encoder, [row | fitted, row | control], None)
+
+
+def read_probes(path):
+    found = probes.read(path, "toy", len(PAIRS), "probe@toy")
+    return found.encoder, found.keys.to_dicts(), found.scores.tolist(), found.left_out
+
+
 def read_tokens(path):
     found = tokens.read(path, "toy", pieces=True)
     return found.model, [ids.tolist() for ids in found.ids], found.pieces, found.truncated.tolist(), found.fingerprint
@@ -187,6 +200,7 @@ FORMATS = {
         "scores.parquet", lambda path: scores.write(path, [score_table()], {"toy": NORMS}), read_scores, "score"
     ),
     "sweep": Format("scores.parquet", write_sweep, read_sweep, "sweep@toy"),
+    "probes": Format("toy.parquet", write_probes, read_probes, "probe@toy"),
     "attention": Format("attention.parquet", write_attention, read_attention, "sweep@toy"),
     "table": Format(
         "t.csv", write_table, lambda path: tables.read(path, tables.CURVES, "compare").to_dicts(), "compare", False

@@ -73,9 +73,11 @@ def test_a_random_rwkv4_is_not_rescaled():
             assert torch.allclose(block(before, use_cache=False)[0], after, atol=1e-5)
 
 
-def test_a_lora_adapter_beside_its_base_is_refused(folder):
+def test_a_lora_adapter_is_no_model_and_the_field_for_it_is_named(folder):
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
-    with pytest.raises(InputError, match=r"holds a LoRA adapter .*which would not be applied: merge it"):
+    with pytest.raises(
+        InputError, match=r"holds a LoRA adapter .*not the weights of a model: give this folder as `adapter`"
+    ):
         from_folder(folder)
 
 

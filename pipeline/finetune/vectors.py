@@ -1,0 +1,56 @@
+"""Token ids -> the pooled vectors of one layer, with gradients."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from pipeline.models.layers import caught_layers
+
+Pool = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""states (B, T, D) and mask (B, T), 1 for a token -> vectors (B, D)"""
+
+
+def mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean over tokens."""
+    weights = mask[..., None].to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def first(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The first token."""
+    return states[:, 0]
+
+
+def last(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last token."""
+    return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+
+
+POOLINGS: dict[str, Pool] = {"mean": mean, "first": first, "last": last}
+"""the names of settings.POOLINGS; `pipeline.pool` has the same for what was dumped"""
+
+
+def padded(ids: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids of B sentences -> (B, T), padded on the right with 0, and the mask (B, T) int64, 1 for a token."""
+    tensors = [torch.from_numpy(of_sentence).long() for of_sentence in ids]
+    masks = [torch.ones_like(tensor) for tensor in tensors]
+    pad = torch.nn.utils.rnn.pad_sequence
+    return pad(tensors, batch_first=True), pad(masks, batch_first=True)
+
+
+def vectors(model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, pooling: str) -> torch.Tensor:
+    """Token ids of S sentences -> (S, D) float32 of a layer (C1), in their order.
+
+    They are read in four parts by length, so that little is padded. Padding is on the right and masked.
+    """
+    order = np.argsort([len(of_sentence) for of_sentence in ids], kind="stable")
+    pooled = []
+    for part in np.array_split(order, min(4, len(order))):
+        tokens, mask = (tensor.to(model.device) for tensor in padded([ids[i] for i in part]))
+        given = {"input_ids": tokens} if bool(mask.all()) else {"input_ids": tokens, "attention_mask": mask}
+        (states,) = caught_layers(model, [layer], **given)
+        pooled.append(POOLINGS[pooling](states.to(torch.promote_types(states.dtype, torch.float32)), mask))
+    back = torch.from_numpy(np.argsort(order)).to(model.device)
+    return torch.cat(pooled).index_select(0, back)
