@@ -6,7 +6,7 @@ material     MRPC's lengths, models with random weights
 models       tokens per second: speed, speed-large, budgets, long
 dumps        what a dump adds to the model: dump, many
 gpu          the same on a GPU
-states       reading token states: pooling, sweep, verify
+states       reading token states: pooling, sweep, geometry, verify
 resampling   the bootstrap
 lengths      time and memory against the length of a sentence, beside a Transformer (scaling, lengths_picture)
 pipeline     DVC and the stages in a clone of the project; only by its name, it takes minutes

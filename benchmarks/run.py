@@ -25,6 +25,7 @@ BENCHMARKS = {
     "dump": dumps.wall_time,
     "pooling": states.pooling,
     "sweep": states.ten_poolings,
+    "geometry": states.geometry,
     "verify": states.verify,
     "many": dumps.many_sentences,
     "long": models.long_sentences,

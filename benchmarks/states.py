@@ -1,4 +1,4 @@
-"""What reading token states costs: pooling, a sweep, the check of their hashes."""
+"""What reading token states costs: pooling, a sweep, geometry, the check of their hashes."""
 
 import contextlib
 import shutil
@@ -14,6 +14,7 @@ from benchmarks.material import draw_lengths
 from pipeline.dump.plan import RECORD_ROWS
 from pipeline.dump.shards import Shard
 from pipeline.formats import dumps, states
+from pipeline.geometry.states import columns
 from pipeline.pool.batches import pool_layer
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Correction, Pooling
@@ -27,6 +28,8 @@ from pipeline.score.swept import SweptPooling
 TEN = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "max", "mean_max", "idf_mean", "sif"]
 """of those in params.yaml"""
 SENTENCES, LAYERS, DIM = 1000, 13, 768
+TRACED = 100
+"""as in params.yaml"""
 
 
 class TokenStates:
@@ -183,6 +186,33 @@ def ten_poolings(rounds=5, sentences=SENTENCES):
             f"{times['one_by_one']:.3f} s",
         ),
         row(f"the same with scores written / {ratio}", times["sweep"] / times["ten"], scored),
+    ]
+
+
+def geometry(rounds=5, sentences=SENTENCES, traced=TRACED):
+    """What geometry computes of token states, in one read, against a raw memory-mapped read and a segment mean."""
+    with token_states(sentences) as material:
+        every, none, some = np.arange(sentences), np.zeros(sentences, dtype=bool), np.arange(sentences) < traced
+
+        def measured(of_sentences, looked_at):
+            dump = material.read()
+            for layer in dump.layers:
+                columns(dump, layer, of_sentences, looked_at)
+
+        spread = np.random.default_rng(0).permutation(some)
+        functions = {
+            "raw": lambda: seconds(material.all_raw_means),
+            "sums": lambda: seconds(measured, every, none),
+            "all": lambda: seconds(measured, every, spread),
+            "tenth": lambda: seconds(measured, every[::10], spread[::10]),
+        }
+        in_turns(1, **functions)
+        times = in_turns(rounds, **functions)
+    of_all = f"{times['all']:.3f} / {times['raw']:.3f} s; {traced} traced, {material}"
+    return [
+        row("geometry of all sentences in one read / raw read and segment mean", times["all"] / times["raw"], of_all),
+        row("the same without those that are traced", times["sums"] / times["raw"], f"{times['sums']:.3f} s"),
+        row("the same of every tenth sentence", times["tenth"] / times["raw"], f"{times['tenth']:.3f} s"),
     ]
 
 

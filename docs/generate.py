@@ -1,7 +1,8 @@
 """Write docs/reference from the code: python docs/generate.py (make docs). A test compares it with what is there.
 
 params.md and catalog.md come from the dataclasses and the docstring under each field, and from the registries of names;
-files.md from the columns that pipeline/formats declares, with an example row for each table of Arrow or Parquet.
+geometry.md from the registries of measures; files.md from the columns that pipeline/formats declares, with an example
+row for each table of Arrow or Parquet.
 """
 
 import ast
@@ -25,6 +26,7 @@ from pipeline.formats import (
     datasets,
     efficiency,
     fits,
+    geometry,
     manifest,
     norms,
     pairs,
@@ -38,6 +40,9 @@ from pipeline.formats import (
     tokens,
     vectors,
 )
+from pipeline.geometry.between import BETWEEN
+from pipeline.geometry.sentences import SENTENCES
+from pipeline.geometry.tokens import TOKENS
 from pipeline.pool.corrections import CORRECTIONS
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
@@ -134,6 +139,16 @@ PARQUET = {  # path -> the stage that writes it, its columns, an example row
         sweeps.COLUMNS,
         [0, "train", 1.0, "demo", "attention_2", "none", 3, "cosine", 0.91, "attention", 2, "3"],
     ),
+    "data/geometry.parquet": (
+        "geometry",
+        geometry.MEASURED,
+        ["demo", "sentences", "mean", "effective_rank", 3, None, 138.9, 137.6, 140.2, 192.0, 1000, 192],
+    ),
+    "results/geometry.parquet": (
+        "python -m stages.relate",
+        geometry.JOINED,
+        ["demo", "layers", "mean", "cka", 3, 0, 0.71, 0.68, 0.74, None, 500, 192, "test", 0.12, -0.01, 0.25],
+    ),
     "data/probes/MODEL.parquet": (
         "probe",
         probes.COLUMNS,
@@ -153,6 +168,7 @@ CSV = {
     "results/poolings-by-layer.csv": ("compare", tables.CURVES),
     "results/probes.csv": ("probes", tables.PROBES),
     "results/datasets.csv": ("python -m stages.datasets", datasets.OWN | {"...": (None, AND_MORE)}),
+    "results/geometry.csv": ("python -m stages.relate", geometry.WITH_RHO),
     "results/efficiency.csv": ("efficiency", efficiency.EFFICIENCY),
 }
 EXAMPLES = {  # path -> the module whose docstring describes it, its columns, an example row, of vectors with D = 2
@@ -205,7 +221,46 @@ def files_page():
         yield from ("", f"## {path}", "", f"JSON, written by `{stage}`: {text}.")
 
 
-PAGES = {"params.md": params_page, "catalog.md": catalog_page, "files.md": files_page}
+MEASURES = {
+    "Vectors of sentences": (SENTENCES, "`pipeline/geometry/sentences.py`"),
+    "Vectors of two layers": (BETWEEN, "`pipeline/geometry/between.py`"),
+    "States of tokens": (TOKENS, "`pipeline/geometry/tokens.py`"),
+}
+
+
+def span(low, high, unit):
+    """The values that a measure can have, in words."""
+    if low == -float("inf"):
+        text = f"at most {high:g}"
+    else:
+        text = f"{low:g} or more" if high == float("inf") else f"{low:g} to {high:g}"
+    return text + (f", in {unit}" if unit else "")
+
+
+def geometry_page():
+    yield from ("# Measures of geometry", "", NOTE, "")
+    yield "What `dvc --cd geometry repro` measures at every layer ([how](../howto/geometry.md)). v is the vector of a"
+    yield "sentence, h_t the state of its token t = 1 .. T; N sentences, D dimensions. *Source* is what was looked at."
+    yield "Where a source could not be read in full, it says so. Intervals are cut where the range ends."
+    for title, (registry, module) in MEASURES.items():
+        yield from ("", f"## {title}", "", f"In {module}.")
+        for name, one in registry.items():
+            yield from ("", f"### {name}", "", f"{one.title}: {one.formula}.", "")
+            yield f"- range: {span(*one.span, one.unit)}"
+            yield f"- what it depends on: {one.depends}"
+            yield f"- source: {one.source}"
+            if "mean" in one.needs or one.needs <= {"square", "variance", "tokens"}:
+                yield "- also from a dump of statistics (`dump.keep: pooled`)"
+            if one.claim:
+                yield f"- speaks to claim {one.claim} of arXiv 2502.14620"
+
+
+PAGES = {
+    "params.md": params_page,
+    "catalog.md": catalog_page,
+    "files.md": files_page,
+    "geometry.md": geometry_page,
+}
 
 
 def example_tables():

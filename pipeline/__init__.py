@@ -26,6 +26,11 @@ cost/dvc.yaml has one more, which measures this machine and runs by hand (dvc --
       efficiency -> time, memory, size of encoders        cost        each in a process of its own
       cost      -> cost.md, cost.png                      report
 
+geometry/dvc.yaml has one too, which takes a while for what few ask (dvc --cd geometry repro):
+
+      geometry  -> how each layer spreads, bends, changes geometry    anisotropy, spectra, dimension, CKA ...
+      relate    -> geometry.md, .parquet, .csv, .png      report      the same beside rho
+
     By hand: stages/datasets.py runs all of that for several data sets -> datasets.md, datasets.csv, datasets.png;
     stages/clean.py shows and empties the scratch store of the dumps.
 
@@ -45,6 +50,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     score      sentence vectors -> a number for each pair
     probe      sentence vectors and train labels -> linear classifiers of pairs, and their scores
     analyse    numbers of pairs -> tables
+    geometry   states and vectors of a layer -> what shape they have; that beside rho
     report     tables -> pages and pictures; computes nothing, the only place that rounds
     export     a layer, pooled, as an encoder for sentence-transformers and mteb
     demo       how the model and the word vectors that ship were made

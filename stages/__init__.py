@@ -1,5 +1,5 @@
-"""The stages of dvc.yaml and cost/dvc.yaml, one script each: a stage reads its section of params.yaml, calls the
-library, and writes.
+"""The stages of dvc.yaml, cost/dvc.yaml and geometry/dvc.yaml, one script each: a stage reads its section of
+params.yaml, calls the library, and writes.
 """
 
 from pipeline.base.stopping import stop_quietly

@@ -37,6 +37,7 @@ CHANGES = {
         "similarities": ["cosine"],
         "controls": True,
     },
+    "geometry": {"sentences": 20, "traced": 20, "resamples": 20},
     "probe": {"strengths": [0.01, 1], "folds": 2, "dimensions": 3, "controls": True},
     "efficiency": {"pairs": 4, "repeats": 3, "batch_sizes": [4], "layers": [0, -1]},
 }

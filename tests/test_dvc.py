@@ -28,6 +28,7 @@ def repository(tmp_path_factory):
     params["sweep"] = sweep | {"controls": True}
     params["probe"] |= {"strengths": [0.01, 1], "folds": 2, "controls": True}
     params["efficiency"] |= {"pairs": 2, "repeats": 3, "batch_sizes": []}
+    params["geometry"] |= {"sentences": 20, "traced": 20, "resamples": 20}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     catalog = yaml.safe_load((folder / "catalog.yaml").read_text())
     for name, seed in (("tiny", 0), ("other", 1)):
@@ -85,6 +86,18 @@ def test_the_cost_is_measured_when_it_is_asked_for_and_is_no_concern_of_the_stud
         assert "Running stage" not in dvc(repository, *words, "repro")
     assert run(repository, "git", "status", "--porcelain").stdout == "?? cost/dvc.lock\n"
     (repository / "cost/dvc.lock").unlink()
+
+
+def test_the_geometry_is_measured_when_it_is_asked_for_and_when_what_it_reads_has_changed(repository):
+    assert not (repository / "results/geometry.md").exists()
+    assert "Running stage 'geometry'" in dvc(repository, "--cd", "geometry", "repro")
+    assert "# The geometry of the layers" in (repository / "results/geometry.md").read_text()
+    assert len(pl.read_parquet(repository / "results/geometry.parquet")) == 3 * 22 + 3 * 2
+    for words in ([], ["--cd", "geometry"]):
+        assert "up to date" in dvc(repository, *words, "status")
+        assert "Running stage" not in dvc(repository, *words, "repro")
+    assert run(repository, "git", "status", "--porcelain").stdout == "?? geometry/dvc.lock\n"
+    (repository / "geometry/dvc.lock").unlink()
 
 
 def test_what_a_killed_stage_leaves_beside_results_makes_nothing_run_again(repository):

@@ -27,6 +27,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "score": ["base", "formats", "pool"],
     "probe": ["base", "formats", "stats", "pool"],
     "analyse": ["base", "formats", "stats"],
+    "geometry": ["base", "formats", "stats"],
     "report": ["base", "stats", "formats"],
     "export": ["base", "catalog", "models", "text", "pool", "dump"],
     "demo": ["base", "catalog", "formats", "models", "text"],
@@ -43,6 +44,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
         "score",
         "probe",
         "analyse",
+        "geometry",
         "report",
         "cost",
     ],
@@ -52,8 +54,9 @@ STAGES = {
     name: stage.get("do", stage) for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
 }
 NO_STAGES = {"clean", "datasets"}
-MEASURED = ("efficiency", "cost")
-"""the stages of cost/dvc.yaml"""
+BESIDE = {"cost": ("efficiency", "cost"), "geometry": ("geometry", "relate")}
+"""DVC projects inside this one -> the scripts of their one stage, which has the name of the first"""
+MEASURED = [name for names in BESIDE.values() for name in names]
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "scipy.stats", "matplotlib")
 
 
@@ -144,7 +147,7 @@ def test_the_map_names_every_room_and_every_stage():
 # stages and dvc.yaml
 
 
-def test_stages_are_those_of_both_flows_and_two_that_are_called_by_hand():
+def test_stages_are_those_of_all_flows_and_two_that_are_called_by_hand():
     scripts = {file.stem for file in (ROOT / "stages").glob("*.py")}
     assert scripts - {"__init__", *NO_STAGES} == {*STAGES, *MEASURED}
 
@@ -202,16 +205,19 @@ def test_params_of_a_stage_are_the_sections_and_entries_that_it_reads(name):
     assert reads_catalog == ("entries.entry(" in source)
 
 
-def test_the_cost_is_a_project_of_its_own_that_knows_what_its_stage_reads():
-    """Else `dvc repro` would measure it, and `dvc status` would ask for it."""
-    assert (ROOT / "cost/.dvc/config").exists()
-    stage = yaml.safe_load((ROOT / "cost/dvc.yaml").read_text())["stages"]["efficiency"]
+@pytest.mark.parametrize("project", BESIDE)
+def test_a_project_of_its_own_knows_what_its_stage_reads(project):
+    """Else `dvc repro` would run it, and `dvc status` would ask for it."""
+    assert (ROOT / project / ".dvc/config").exists()
+    name = BESIDE[project][0]
+    stage = yaml.safe_load((ROOT / project / "dvc.yaml").read_text())["stages"][name]
     assert stage["deps"] == sorted(stage["deps"])
-    assert "../data/code/efficiency.json" in stage["deps"]
-    for name, command in zip(MEASURED, stage["cmd"], strict=True):
-        assert command.startswith(f"cd .. && python -m stages.{name} ")
-    source = (ROOT / "stages/efficiency.py").read_text()
-    read = set(re.findall(r"settings\.section\((\w+)\)", source)) | set(re.findall(r"\bstudy\.(\w+)\b", source))
+    assert f"../data/code/{name}.json" in stage["deps"]
+    for script, command in zip(BESIDE[project], stage["cmd"], strict=True):
+        assert command.startswith(f"cd .. && python -m stages.{script} ")
+    source = (ROOT / f"stages/{name}.py").read_text()
+    read = set(re.findall(r"settings\.section\((\w+)\)", source))
+    read |= set(re.findall(r"(?:settings\.study\(\)|\bstudy)\.(\w+)\b", source))
     listed = next(params["../params.yaml"] for params in stage["params"] if "../params.yaml" in params)
     assert {name.lower() for name in read} <= set(listed)
 

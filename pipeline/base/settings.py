@@ -28,6 +28,7 @@ SECTIONS = (
     "report",
     "probe",
     "efficiency",
+    "geometry",
 )
 
 Text = str | int | float | datetime.date

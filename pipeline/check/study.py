@@ -28,6 +28,7 @@ from pipeline.dump.settings import Dump
 from pipeline.finetune.settings import Finetune
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
+from pipeline.geometry.settings import Geometry
 from pipeline.pool.names import Pooling
 from pipeline.probe.settings import Probe
 from pipeline.report.settings import Report
@@ -46,6 +47,7 @@ SETTINGS: tuple[type, ...] = (
     Report,
     Probe,
     Efficiency,
+    Geometry,
 )
 Checked = TypeVar("Checked")
 

@@ -85,6 +85,19 @@ class Vectors:
             )
         return rows
 
+    def rows(self, layer: int, sentences: np.ndarray) -> np.ndarray:
+        """Some sentences of one layer, (N,) ascending -> (N, D) float32; a row group is in memory at a time."""
+        parts, first = [], 0
+        for group in range(self.file.num_row_groups):
+            read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)], group)
+            ids = to_numpy(read["sentence_id"])
+            if not np.array_equal(ids, np.arange(first, first + len(ids))):
+                raise damaged(self.path, f"has sentence ids that do not go on from {first} in order", self.stage)
+            here = sentences[(sentences >= first) & (sentences < first + len(ids))]
+            parts.append(rows_of(read, layer)[here - first])
+            first += len(ids)
+        return np.concatenate(parts)
+
 
 def read(path: str | Path, stage: str) -> Vectors:
     """A file of vectors that a stage (such as pool@demo) wrote."""

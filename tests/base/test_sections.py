@@ -88,6 +88,11 @@ def test_every_section_of_the_committed_file_is_read_as_it_is_written(section):
         ("efficiency", {"pairs": 0}, r"efficiency\.pairs is 0, expected at least 1"),
         ("efficiency", {"batch_sizes": [0]}, r"efficiency\.batch_sizes has 0, expected 1 to 32"),
         ("efficiency", {"batch_sizes": [33]}, r"efficiency\.batch_sizes has 33, expected 1 to 32"),
+        ("geometry", {"sentences": 19}, r"geometry\.sentences is 19, expected at least 20"),
+        ("geometry", {"traced": 1}, r"geometry\.traced is 1, expected at least 20"),
+        ("geometry", {"resamples": 2}, r"geometry\.resamples is 2, expected at least 20"),
+        ("geometry", {"confidence": 95}, r"geometry\.confidence is 95, expected 0\.5 to 1"),
+        ("geometry", {"seed": -1}, r"geometry\.seed is -1, expected at least 0"),
         ("efficiency", {"layers": 0}, r"efficiency\.layers is 0: give all, a list of layers"),
     ],
 )
@@ -107,6 +112,7 @@ def test_values_out_of_range_are_refused_with_the_limit(tmp_path, section, value
         ("report", {"false_positives": 0}),
         ("efficiency", {"pairs": 1, "repeats": 3, "batch_sizes": [1], "layers": [-1], "encoders": ["a"]}),
         ("efficiency", {"batch_sizes": []}),
+        ("geometry", {"sentences": 20, "traced": 20, "resamples": 20, "confidence": 0.5}),
         ("probe", {"probes": [], "layers": [-1], "strengths": [1e-9], "folds": 2, "dimensions": 1}),
     ],
 )

@@ -84,6 +84,7 @@ SEEN = {  # page -> what it says that one sees
         "'./dvc.lock' validation failed",
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
+    "geometry.md": ["Running stage 'geometry'"],
     "fine-tuning.md": [r"demo-tuned: \d+ train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "cost.md": ["Running stage 'efficiency'"],
@@ -263,8 +264,10 @@ def test_what_is_not_run_is_said_to_be():
     gpu = [("gpu.md", "it needs a GPU"), ("gpu.md", "it downloads packages for GPUs")]
     elsewhere = "tests/test_teams.py runs it"
     cost = ("cost.md", "it takes minutes, and a quiet machine")
+    geometry = ("geometry.md", "it writes half a gigabyte")
     peft = ("fine-tuning.md", "it is installed")
-    assert left_out == [cost, peft, *gpu, ("teams.md", "it needs a place that all can reach"), *[("teams.md", elsewhere)] * 3]
+    reachable = ("teams.md", "it needs a place that all can reach")
+    assert left_out == [cost, peft, geometry, *gpu, reachable, *[("teams.md", elsewhere)] * 3]
 
 
 # pages from beginning to end, with DVC

@@ -20,6 +20,7 @@ from pipeline.formats import (
     dumps,
     efficiency,
     fits,
+    geometry,
     manifest,
     pairs,
     parquet,
@@ -116,6 +117,18 @@ def write_efficiency(path):
     efficiency.write(path, pl.DataFrame([row], schema=tables.schema_of(efficiency.EFFICIENCY)))
 
 
+def write_geometry(path):
+    row = dict.fromkeys(geometry.MEASURED) | {"encoder": "toy", "measure": "norm", "layer": 1, "value": 0.25}
+    facts = {"measures": {"norm": {"title": "a"}, "curvature": {"title": "b"}}, "left_out": {}}
+    table = pl.DataFrame([row], schema=geometry.polars_schema(geometry.MEASURED))
+    geometry.write(path, table, facts | {"confidence": 0.95, "resamples": 100})
+
+
+def read_geometry(path):
+    table, facts = geometry.read(path)
+    return table.to_dicts(), list(facts["measures"].items())
+
+
 def write_environment(path):
     counts = dict.fromkeys(("cores", "threads", "pairs", "repeats"), 2)
     nothing = dict.fromkeys(("quota", "gpu", "load_before", "load_after"))
@@ -195,6 +208,7 @@ FORMATS = {
     "efficiency": Format(
         "e.csv", write_efficiency, lambda path: efficiency.read(path).to_dicts(), efficiency.COMMAND, False
     ),
+    "geometry": Format("geometry.parquet", write_geometry, read_geometry, geometry.COMMAND),
     "efficiency.json": Format("e.json", write_environment, efficiency.read_environment, efficiency.COMMAND, False),
 }
 
