@@ -30,13 +30,9 @@ def panel(axes, table, first_token, title):
         axes.plot(rows["layer"], rows["rho"], color=colour, marker=mark, markersize=4, label=label)
         axes.fill_between(rows["layer"], rows["low"], rows["high"], color=colour, alpha=0.12, linewidth=0)
     rows = first_token.filter(model="smollm2-135m").sort("layer")
-    axes.plot(
-        rows["layer"],
-        rows["rho_skip_first"],
-        color="#c8242b",
-        linestyle=(0, (2, 2)),
-        label="SmolLM2 without the first token",
-    )
+    for name, dashes, left_out in (("skip_first", (0, (2, 2)), "the first token"), ("skip_outliers", "-", "outliers")):
+        label = f"SmolLM2 without {left_out}"
+        axes.plot(rows["layer"], rows[f"rho_{name}"], color="#e69f00", linestyle=dashes, label=label, linewidth=1.6)
     lowest = -1.0
     for (encoder, similarity), label in sorted(LINES.items(), key=lambda item: value_of(table, *item[0])):
         value = value_of(table, encoder, similarity)

@@ -33,7 +33,9 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
     entry, source = pinned(entry, what)
     rows = read_rows(entry, what)
     if settings.limit is not None:
-        rows = rows.filter(pl.int_range(pl.len()).over("split") < settings.limit)
+        beginning = rows.filter(pl.int_range(pl.len()).over("split") < settings.limit)
+        check_beginning(beginning, rows, what, f"prepare.limit ({settings.limit})")
+        rows = beginning
     check(rows, what)
     ids = numbered(rows)
     first, second = (np.array([ids[text] for text in rows[column]]) for column in ("sentence1", "sentence2"))
@@ -98,6 +100,17 @@ def check(rows: pl.DataFrame, what: str) -> None:
         )
 
 
+def check_beginning(first: pl.DataFrame, rows: pl.DataFrame, what: str, limit: str) -> None:
+    """Raise InputError where the first pairs of a split have one label and those behind them another: it is sorted."""
+    for split in first["split"].unique(maintain_order=True):
+        beginning, whole = (table.filter(split=split)["label"] for table in (first, rows))
+        if beginning.n_unique() == 1 and whole.n_unique() > 1 and whole[0] is not None:
+            raise InputError(
+                f"{what}: the first {len(beginning)} of {len(whole)} pairs of split {split} all have the label "
+                f"{whole[0]:g}, and others follow: the source is sorted by label. Raise {limit}, or shuffle its rows"
+            )
+
+
 def several_labels(labels: pl.Series, what: str, group: str) -> None:
     """Raise InputError where all labels of a group of pairs are the same."""
     if labels.n_unique() == 1:
@@ -143,6 +156,8 @@ def subsets(wanted: Mapping[str, object], pairs: pl.DataFrame, what: str) -> dic
         if name in splits:
             raise InputError(f"{what}: subset {name} has the name of a split: give it another")
         split, count = match[1], int(match[2])
-        several_labels(pairs.filter(split=split)["label"].head(count), what, f"subset {name} ({text})")
+        beginning = pairs.filter(split=split).head(count)
+        check_beginning(beginning, pairs, what, f"the number of subset {name} ({text})")
+        several_labels(beginning["label"], what, f"subset {name} ({text})")
         checked[name] = [split, count]
     return checked

@@ -166,10 +166,19 @@ def test_a_subset_that_cannot_be_is_refused(tmp_path, name, text, message):
 
 def test_a_subset_whose_labels_are_all_the_same_is_refused(tmp_path):
     rows = ROWS.with_columns(label=pl.Series([1, 1, 0, 0, 1]))
-    with pytest.raises(
-        InputError, match=r"all 2 labels of subset few \(train\[:2\]\) are 1, so nothing can be correlated"
-    ):
+    message = (
+        r"the first 2 of 3 pairs .* the label 1, .* sorted by label. Raise the number of subset few \(train\[:2\]\)"
+    )
+    with pytest.raises(InputError, match=message):
         prepared(tmp_path, rows, subsets={"few": "train[:2]"})
+
+
+def test_a_limit_that_ends_before_the_second_label_of_a_sorted_source_is_refused(tmp_path):
+    rows = ROWS.with_columns(label=pl.Series([1, 1, 0, 0, 1]))
+    message = r"the first 2 of 3 pairs of split train all have the label 1, .*Raise prepare.limit \(2\), or shuffle"
+    with pytest.raises(InputError, match=message):
+        prepared(tmp_path, rows, Prepare(limit=2))
+    assert len(prepared(tmp_path, rows, Prepare(limit=3)).pairs) == 5
 
 
 def test_limit_keeps_the_first_pairs_of_each_split(tmp_path):
