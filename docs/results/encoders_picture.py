@@ -53,7 +53,7 @@ def value_of(table, encoder, similarity):
 
 def main():
     table, first_token = (pl.read_csv(HERE / name) for name in ("encoders.csv", "first-token.csv"))
-    figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4.9), sharey=True)
     for axes, (name, title) in zip(panels, SETS.items()):
         of_set = table.filter(dataset=name)
         n = of_set["n"][0]
@@ -61,8 +61,8 @@ def main():
     panels[0].set_ylabel("Spearman's rho with the labels")
     panels[0].set_ylim(0, 0.9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper left", ncols=4, frameon=False, bbox_to_anchor=(0.03, 1.0), fontsize=9.5)
-    figure.tight_layout(rect=(0, 0, 1, 0.94), w_pad=6)
+    figure.legend(handles, labels, loc="upper left", ncols=3, frameon=False, bbox_to_anchor=(0.03, 1.0), fontsize=9.5)
+    figure.tight_layout(rect=(0, 0, 1, 0.9), w_pad=6)
     figure.subplots_adjust(right=0.88)
     figure.savefig(sys.argv[1], dpi=160)
 
