@@ -95,11 +95,17 @@ def memory_of(model, ids):
         before = torch.cuda.memory_allocated()
         states = last_layer(model, ids)
         return torch.cuda.max_memory_allocated() - before - states.nbytes
+    states = []
+    return allocated(lambda: states.append(last_layer(model, ids))) - states[0].nbytes
+
+
+def allocated(function):
+    """Bytes that a function's tensors take on the CPU at most, beyond those that were there."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        states = last_layer(model, ids)
+        function()
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    return int(np.cumsum([event.nbytes() for event in events]).max()) - states.nbytes
+    return int(np.cumsum([event.nbytes() for event in events]).max())
 
 
 def measured(models, lengths, rounds, tokens, device):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import dumps, gpu, models, pipeline, resampling, states, waiting
+from benchmarks import dumps, finetuning, gpu, models, pipeline, resampling, states, waiting
 from benchmarks.common import ROOT, git
 
 BENCHMARKS = {
@@ -30,6 +30,7 @@ BENCHMARKS = {
     "many": dumps.many_sentences,
     "long": models.long_sentences,
     "bootstrap": resampling.bootstrap_cost,
+    "finetuning": finetuning.steps,
     "gpu": gpu.gpu,
     "pipeline": pipeline.rows,
     "threads": waiting.waiting_threads,
