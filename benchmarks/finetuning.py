@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.common import in_turns, row
+from benchmarks.common import ROOT, in_turns, row
 from benchmarks.lengths import allocated
 from benchmarks.material import draw_ids, draw_lengths, random_model
+from pipeline.base.settings import section
 from pipeline.finetune.learning import divided
 from pipeline.finetune.method import recompute_blocks, trainee
 from pipeline.finetune.pairs import TrainPairs
@@ -20,26 +21,7 @@ from pipeline.finetune.settings import Finetune
 from pipeline.finetune.train import loss_of
 
 PAIRS = 32
-USUAL = Finetune(
-    dataset=None,
-    method="lora",
-    rank=8,
-    loss="cosent",
-    positive=None,
-    layer=-1,
-    pooling="mean",
-    epochs=1,
-    patience=1,
-    folds=2,
-    batch_pairs=PAIRS,
-    accumulate=1,
-    learning_rate=1e-4,
-    scale=20.0,
-    dropout=0.0,
-    recompute=False,
-    seed=0,
-    shuffle_labels=False,
-)
+USUAL = replace(section(Finetune, ROOT / "params.yaml"), folds=2, batch_pairs=PAIRS, dropout=0.0)
 VARIANTS = {
     "LoRA": USUAL,
     "LoRA, computed again": replace(USUAL, recompute=True),

@@ -6,7 +6,7 @@ from typing import Any
 def card(report: dict[str, Any]) -> str:
     """The dictionary of finetune.json -> Markdown."""
     settings, history = report["settings"], report["history"]
-    best = max(history, key=lambda row: row["rho"])
+    start, best = (_shown(history[epoch]["rho"]) for epoch in (0, report["kept"]))
     dataset = settings["dataset"] or report["dataset"]
     what = "a LoRA adapter" if settings["method"] == "lora" else "all weights of its blocks"
     lines = [
@@ -16,8 +16,8 @@ def card(report: dict[str, Any]) -> str:
         f"`{dataset}` with the loss `{settings['loss']}`, on the {settings['pooling']} pooled vectors of layer "
         f"{report['layer']}.",
         "",
-        f"Of {report['held_out']} train pairs that were held out, Spearman's rho went from {history[0]['rho']:.3f} to "
-        f"{best['rho']:.3f} (epoch {best['epoch']}, which is the one that was kept, of {len(history) - 1}).",
+        f"Of {report['held_out']} train pairs that were held out, Spearman's rho went from {start} to {best} "
+        f"(epoch {report['kept']}, which is the one that was kept, of {len(history) - 1}).",
         "",
     ]
     if report["left_out"]:
@@ -30,3 +30,7 @@ def card(report: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _shown(rho: float | None) -> str:
+    return "undefined" if rho is None else f"{rho:.3f}"

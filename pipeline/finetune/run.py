@@ -1,5 +1,6 @@
 """One model, from its entry in the catalogue to the folder of what it learned."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,7 +74,10 @@ def finetune(task: Task, device: torch.device, out: Path, log: Callable[[str], N
         "left_out": learned_from.left_out,
         "key": key,
         "settings": asdict(section),
-        "history": [{name: None if value != value else value for name, value in row.items()} for row in done.history],
+        "kept": done.best["epoch"],
+        "history": [
+            {name: None if math.isnan(value) else value for name, value in row.items()} for row in done.history
+        ],
     }
     write_text(out / finetunes.CARD, card(report))
     write_json(out / finetunes.REPORT, report)

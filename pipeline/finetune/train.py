@@ -93,7 +93,7 @@ def train(trainee: Trainee, learning: Learning, settings: Finetune, checkpoint: 
     steps = settings.epochs * len(list(steps_of(learning, settings, 1)))
     dropped = dropout_of_embeddings(trainee.model, settings.dropout) if settings.loss == "simcse" else nullcontext()
     with dropped:
-        while len(done.history) <= settings.epochs and not _is_patient_no_more(done, settings):
+        while len(done.history) <= settings.epochs and not _is_out_of_patience(done, settings):
             epoch = len(done.history)
             loss = one_epoch(trainee, learning, settings, optimizer, epoch, steps)
             done.history.append({"epoch": epoch, "loss": loss, "rho": held_out_rho(trainee, learning, settings)})
@@ -104,7 +104,7 @@ def train(trainee: Trainee, learning: Learning, settings: Finetune, checkpoint: 
     return done
 
 
-def _is_patient_no_more(done: Progress, settings: Finetune) -> bool:
+def _is_out_of_patience(done: Progress, settings: Finetune) -> bool:
     return len(done.history) - 1 - done.best["epoch"] >= settings.patience
 
 

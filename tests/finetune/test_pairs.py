@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import InputError
+from pipeline.finetune.card import card
 from pipeline.finetune.pairs import letters, positive_from, train_pairs
 from tests.helpers import pairs_table
 
@@ -42,6 +43,16 @@ def test_nothing_left_is_one_line(study):
     pairs, sentences = study
     with pytest.raises(InputError, match="the study's train pairs all have a sentence that the study reports on"):
         train_pairs(pairs[[1, 4]], sentences, None)
+
+
+def test_the_card_says_what_was_kept_and_stands_a_rho_that_is_undefined():
+    settings = {"dataset": None, "method": "lora", "loss": "cosent", "pooling": "mean", "shuffle_labels": True}
+    history = [{"epoch": 0, "rho": None}, {"epoch": 1, "rho": 0.25}]
+    facts = {"model": "m", "base": "b", "dataset": "d", "layer": 3, "pairs": 7, "held_out": 2, "left_out": 1}
+    text = card(facts | {"settings": settings, "history": history, "kept": 1})
+    assert "went from undefined to 0.250 (epoch 1, which is the one that was kept, of 1)" in text
+    assert "A control: the train labels were permuted" in text
+    assert "1 train pairs with a sentence of another split were left out" in text
 
 
 @pytest.mark.parametrize(("text", "expected"), [("It 's $ 2.11 .", "its211"), ("Ça_va ?", "çava"), ("...", "...")])
