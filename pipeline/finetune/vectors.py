@@ -30,6 +30,8 @@ def last(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 POOLINGS: dict[str, Pool] = {"mean": mean, "first": first, "last": last}
 """the names of settings.POOLINGS; `pipeline.pool` has the same for what was dumped"""
+ON_CPU, ON_GPU = 4, 1
+"""parts of a batch: a CPU pays for what is padded, a GPU for every pass however small"""
 
 
 def padded(ids: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,11 +45,12 @@ def padded(ids: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
 def vectors(model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, pooling: str) -> torch.Tensor:
     """Token ids of S sentences -> (S, D) float32 of a layer (C1), in their order.
 
-    They are read in four parts by length, so that little is padded. Padding is on the right and masked.
+    They are read in parts by length, so that little is padded. Padding is on the right and masked.
     """
     order = np.argsort([len(of_sentence) for of_sentence in ids], kind="stable")
+    parts = ON_GPU if model.device.type == "cuda" else ON_CPU
     pooled = []
-    for part in np.array_split(order, min(4, len(order))):
+    for part in np.array_split(order, min(parts, len(order))):
         tokens, mask = (tensor.to(model.device) for tensor in padded([ids[i] for i in part]))
         given = {"input_ids": tokens} if bool(mask.all()) else {"input_ids": tokens, "attention_mask": mask}
         (states,) = caught_layers(model, [layer], **given)
