@@ -3,13 +3,15 @@
 Run it where a pipeline has finished (data/ and results/ are there):
 
     python docs/results/by_layer.py --models demo demo-untrained random-rwkv6
+    python docs/results/by_layer.py --models tuned-0+tuned-1+tuned-2 demo glove-6b-50d dice
     python docs/results/by_layer.py --models demo --pooling attention --against mean diagonal
     python docs/results/by_layer.py --models demo --pooling attention --against mean idf_mean dice --selected
 
-The first compares the first model with each of the others, layer by layer, by data/scores.parquet. The second compares
-a pooling of each model with others, by data/sweeps; learned poolings are means over their runs. The third does so at
-the layers that were selected on train. An overlap measure (dice, jaccard, char4, tfidf) has no layers; beside it stands
-the partial rho given its scores. p has Holm's correction over the layers of a comparison.
+The first compares the first model with each of the others, layer by layer, by data/scores.parquet. The second does so
+with the mean rho of several models, such as one that was trained with several seeds. The third compares a pooling of
+each model with others, by data/sweeps; learned poolings are means over their runs. The fourth does so at the layers
+that were selected on train. An overlap measure (dice, jaccard, char4, tfidf) and word vectors have no layers; beside
+overlap stands the partial rho given its scores. p has Holm's correction over the layers of a comparison.
 """
 
 import argparse
@@ -65,13 +67,18 @@ class Sample:
         return rho.reshape(runs, layers).mean(axis=0), resampled.reshape(runs, layers, -1).mean(axis=0)
 
 
-def of_model(model, pairs):
-    """Its vectors as the stages pool and score left them."""
+def of_model(names, pairs):
+    """Vectors as the stages pool and score left them: of a model, of several joined by +, or of word vectors."""
+    if names in OVERLAP:
+        return of_pooling("overlap", names, pairs)
     found = score_files.read("data/scores.parquet", pairs)
-    keys = found.keys.with_row_index("row").filter(pl.col("layer").is_not_null(), encoder=model, **PLAIN)
-    if keys.is_empty():
-        raise InputError(f"data/scores.parquet has no layers of {model} with cosine and no correction")
-    return Curve(model, keys["pooling"][0], keys["layer"].to_list(), found.values[keys["row"].to_numpy()][None])
+    runs = []
+    for model in names.split("+"):
+        keys = found.keys.with_row_index("row").filter(encoder=model, **PLAIN).sort("layer")
+        if keys.is_empty():
+            raise InputError(f"data/scores.parquet has no {model} with cosine and no correction")
+        runs.append(found.values[keys["row"].to_numpy()])
+    return Curve(names, keys["pooling"][0], keys["layer"].to_list(), np.stack(runs))
 
 
 def of_pooling(model, pooling, pairs):
