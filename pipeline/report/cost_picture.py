@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 
 from pipeline.report.layers_picture import RING
-from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, plain, styled, values
+from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, legend_above, plain, styled, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE = (7.2, 4.4)
+SIZE = (7.2, 4.1)
 """inches"""
 TEXT: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8}
 FAR = 1e6
@@ -37,8 +37,7 @@ def draw(table: pl.DataFrame, split: str) -> "Figure":
         draw_points(axis, table.filter(pl.col("layer").is_null()))
         finish(axis, table)
         axis.set_title(plain(split))
-        handles, labels = axis.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
+        legend_above(figure, axis)
     return figure
 
 

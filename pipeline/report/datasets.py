@@ -11,6 +11,7 @@ from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import few_components, fixed, is_defined, is_significant, p_value, percent
 from pipeline.report.rows import reported_splits, without_nan
+from pipeline.report.sentences import significantly
 
 ROWS = 10
 """a table on the page has no more; datasets.csv has all"""
@@ -62,8 +63,8 @@ def answers(best: pl.DataFrame, reference: str | None) -> list[str]:
             f"- {escaped(str(name))}: {called(first)} has the largest rho, {numbers.with_interval(first, 'spearman')}."
         )
         if reference:
-            above = [called(row) for row in rows.sort("spearman", descending=True).iter_rows(named=True) if _above(row)]
-            line += f" Significantly above {escaped(reference)}: {', '.join(above) or 'none'}."
+            ordered = rows.sort("spearman", descending=True).rows(named=True)
+            line += f" {significantly(ordered, 'difference_p', escaped(reference), called)}"
         lines.append(line)
     return lines
 
@@ -153,7 +154,7 @@ def abilities(joined: pl.DataFrame, reference: str | None) -> list[list[str]]:
     cautions = []
     for (name,), rows in list(joined.group_by("dataset", maintain_order=True))[:ROWS]:
         best = rows.filter("reported", "selected")
-        cells.append([_linked(str(name)), best["n"][0], fixed(best["ceiling"][0]), *_yardsticks(best)])
+        cells.append([_linked(str(name)), best["n"][0], fixed(best["ceiling"][0], 2), *_yardsticks(best)])
         if best["split"][0] == splits_of.chosen_on(rows["split"]):
             cautions.append(
                 f"- **{escaped(str(name))}: layers were chosen on the pairs that are reported, which inflates the "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.formats.manifest import seed_groups
 from pipeline.report.markdown import Cell, escaped, section, table
 from pipeline.report.numbers import fixed
 
@@ -34,6 +35,14 @@ def is_random(manifest: Manifest) -> bool:
     return "random" in manifest["parts"]["weights"]
 
 
+def seeds(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """{model: what models that differ in their seed alone are called together}, after the one with the shortest name:
+    `untrained (3 seeds)`.
+    """
+    groups = seed_groups(manifests)
+    return {model: f"{min(models, key=len)} ({len(models)} seeds)" for model, models in groups.items()}
+
+
 def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
     """Bits per byte of each model, beside two models that know only frequencies."""
     if not manifests:
@@ -44,7 +53,7 @@ def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
     for name, manifest in manifests.items():
         figures = ["", "", ""]
         if gate := manifest["gate"]:
-            figures = [fixed(gate[key]) for key in ("bits_per_byte", "unigram_byte", "unigram_token")]
+            figures = [fixed(gate[key], 2) for key in ("bits_per_byte", "unigram_byte", "unigram_token")]
         counts = [manifest[key] for key in ("sentences", "truncated", "tokens")]
         cells.append([escaped(name), _verdict(manifest), *figures, *counts])
     lead = "Bits per byte of text: the fewer, the better the model predicts it."
@@ -62,7 +71,7 @@ def _verdict(manifest: Manifest) -> str:
 def coverage(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How many words the word vectors of a baseline know."""
     cells: list[list[Cell]] = [
-        [escaped(name), info["dim"], fixed(info["coverage"], 4), info["sentences_without_a_known_word"]]
+        [escaped(name), info["dim"], fixed(info["coverage"]), info["sentences_without_a_known_word"]]
         for name, info in baselines.items()
         if "coverage" in info
     ]

@@ -9,7 +9,16 @@ from pipeline.formats.splits import main_split
 from pipeline.report import methods
 from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
-from pipeline.report.numbers import few_components, fixed, if_any, is_significant, p_equals, p_value, signed
+from pipeline.report.numbers import (
+    decimals_of,
+    few_components,
+    if_any,
+    is_significant,
+    p_equals,
+    p_value,
+    signed,
+    whole_percent,
+)
 from pipeline.report.numbers import with_interval as figure
 from pipeline.report.rows import without_nan
 
@@ -89,7 +98,7 @@ def of_split(best: pl.DataFrame) -> list[str]:
     floor = best["majority"][0]
     facts = f"{best['n'][0]} pairs."
     if floor is not None:
-        facts += f" Always giving the label that is most frequent on train is right for {fixed(floor)} of them."
+        facts += f" Always giving the label that is most frequent on train is right for {whole_percent(floor)} of them."
     caution = few_components(best["effective_components"][0])
     more = f"{len(ordered) - MOST_ROWS} more are in probes.csv." if len(ordered) > MOST_ROWS else ""
     shown = list(ordered[:MOST_ROWS].iter_rows(named=True))
@@ -107,11 +116,12 @@ def _cells(row: Mapping[str, Any]) -> list[Cell]:
     if row["metric"] == "accuracy":
         of_labels = [figure(row, "accuracy"), figure(row, "f1"), figure(row, "auc")]
     names = [escaped(row["encoder"]), words(row["probe"]), row["layer"]]
-    without = [words(row["zero_shot"]), if_any(row["zero_shot_spearman"])]
+    without = [words(row["zero_shot"]), if_any(row["zero_shot_spearman"], decimals_of(row, "spearman"))]
     return [*names, *of_labels, figure(row, "spearman"), *without, signed(row, "gain"), p_value(row["gain_p"])]
 
 
 def _against(row: Mapping[str, Any]) -> list[Cell]:
     against = "" if row["difference"] is None else signed(row, "difference")
-    figures = [if_any(row[name]) for name in ("held_out", "train", "control")]
+    places = decimals_of(row, row["metric"])
+    figures = [if_any(row[name], places) for name in ("held_out", "train", "control")]
     return [f"{_called(row)}, {words(row['probe'])}", *figures, signed(row, "selectivity"), against, p_value(row["p"])]
