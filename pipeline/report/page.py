@@ -7,6 +7,7 @@ import polars as pl
 
 from pipeline.formats import splits as splits_of
 from pipeline.report import answer, correlations, depth, diagnosis, examples, methods, models, norms
+from pipeline.report.layers_picture import CURVE, MOST_EDGES
 from pipeline.report.markdown import escaped, section
 from pipeline.report.material import Material, Method
 from pipeline.report.models import seeds
@@ -55,8 +56,11 @@ def caption(table: pl.DataFrame, method: Method, main: str, seeds: Mapping[str, 
         one += f"; a dashed line is an encoder without layers, with its {share} interval at the right end"
     two = (
         f"Shaded is the {share} band of the model with the largest rho on {escaped(main)}, which holds for all its "
-        "layers at once; dotted lines bound that of another."
+        "layers at once."
     )
+    curves = table.filter(has_layer).select(CURVE).n_unique()
+    if curves == MOST_EDGES and not seeds:
+        two = f"{two.removesuffix('.')}; dotted lines bound that of the other."
     if seeds:
         two += " Where a curve stands for several seeds, it is their mean, and its shading their range."
     return f"{one}. {two} [How to read this page](#how-to-read-this-page) explains the figures."

@@ -31,5 +31,9 @@ def significantly(
     different = [row for row in rows if is_significant(row[p])]
     higher = [called(row) for row in different if row["difference"] > 0]
     lower = [called(row) for row in different if row["difference"] < 0]
-    first = f"Significantly {above} {reference}: {', '.join(higher) or 'none'}."
+    if not different:
+        return f"Nothing differs significantly from {reference}."
+    first = f"Nothing is significantly {above} {reference}."
+    if higher:
+        first = f"Significantly {above} {reference}: {', '.join(higher)}."
     return f"{first} Significantly {below}: {', '.join(lower)}." if lower else first
