@@ -82,10 +82,11 @@ def _above(row: Row) -> bool:
 def caption(method: Method) -> str:
     """What the picture shows, in sentences."""
     share = percent(method.confidence)
-    reference = f" Dashed: {escaped(method.reference)}." if method.reference else ""
+    reference = f"; dashed is {escaped(method.reference)}" if method.reference else ""
     return (
-        f"Shaded: {share} bands that hold for all layers of a curve at once. Ring: the layer that was selected in that "
-        f"data set. Squares: encoders without layers, with {share} intervals.{reference}"
+        "A panel is a data set, a curve a model's rho at each layer, ringed at the one selected there, and a square an "
+        f"encoder without layers, with its {share} interval. Shaded is the {share} band of the model with the largest "
+        f"rho over the data sets, which holds for all its layers at once{reference}."
     )
 
 

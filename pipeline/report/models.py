@@ -6,21 +6,20 @@ from typing import Any
 from pipeline.formats.manifest import seed_groups
 from pipeline.report.markdown import Cell, escaped, section, table
 from pipeline.report.numbers import fixed
+from pipeline.report.sentences import listed
 
 Manifest = Mapping[str, Any]
 
 
 def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
-    """A warning for each model that fails the language-model check."""
+    """A warning for each trained model that fails the language-model check."""
     lines = []
     for name, manifest in manifests.items():
         gate = manifest["gate"]
-        if gate is None or gate["passed"]:
+        if gate is None or gate["passed"] or is_random(manifest):
             continue
         unigram = min(gate["unigram_byte"], gate["unigram_token"])
         cause = "Either it is untrained, or its tokenizer is not the one it was trained with."
-        if is_random(manifest):
-            cause = "Its weights are random."
         bits = f"It needs {fixed(gate['bits_per_byte'], 2)} bits per byte, a unigram model {fixed(unigram, 2)}."
         lines += [
             f"> **Warning: {escaped(name)} fails the language-model check.** {bits} {cause} What its layers show here "
@@ -28,6 +27,24 @@ def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
             "",
         ]
     return lines
+
+
+def untrained(manifests: Mapping[str, Manifest]) -> list[str]:
+    """A line on the models with random weights that fail it, as they should."""
+    failed = [
+        f"**{escaped(name)}**"
+        for name, manifest in manifests.items()
+        if is_random(manifest) and manifest["gate"] is not None and not manifest["gate"]["passed"]
+    ]
+    if not failed:
+        return []
+    have, whose = ("has", "its") if len(failed) == 1 else ("have", "their")
+    fail = "fails" if len(failed) == 1 else "fail"
+    return [
+        f"> {listed(failed)} {have} random weights and, as expected, {fail} the language-model check: what {whose} "
+        "layers show is not language understanding.",
+        "",
+    ]
 
 
 def is_random(manifest: Manifest) -> bool:

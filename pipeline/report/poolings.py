@@ -66,8 +66,8 @@ def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str
 def caption(split: str | None, reference: str, method: Method) -> str:
     """What the picture shows; reference: the pooling that the others are compared with."""
     return (
-        f"On {escaped(split or '')}. Left: rho of some poolings by layer; shading spans the runs of a learned pooling. "
-        f"Right: difference from {verdicts.named(reference)} at the selected layer, with its "
-        f"{percent(method.confidence)} interval; red and filled: p < .05 after Holm's correction. "
+        f"Left, on {escaped(split or '')}: a curve is rho of a pooling at each layer, and shading spans the runs of a "
+        f"learned one. Right: a point is a pooling's difference from {verdicts.named(reference)} at its selected "
+        f"layer, with its {percent(method.confidence)} interval; red and filled, p < .05 after Holm's correction. "
         "[How to read this page](#how-to-read-this-page) explains the figures."
     )

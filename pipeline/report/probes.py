@@ -85,9 +85,10 @@ def _called(row: Mapping[str, Any]) -> str:
 def caption(split: str) -> str:
     """What the picture shows."""
     return (
-        f"On {escaped(split)}, a row for each model. Left: probes by layer; dashed: their controls, fitted to permuted "
-        "labels. Right: rho of the probes' scores and, in black, of the zero-shot score of the same layer. Word "
-        "overlap is a line across. [How to read this page](#how-to-read-this-page) explains the figures."
+        f"Left, on {escaped(split)}: a curve is a probe of one model at each layer, and dashed its control, fitted to "
+        "permuted labels; where they meet, the probe reads nothing. Right: rho of the probes' scores and, in black, of "
+        "the zero-shot score of the same layer; the line across is word overlap. "
+        "[How to read this page](#how-to-read-this-page) explains the figures."
     )
 
 

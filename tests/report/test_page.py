@@ -278,7 +278,9 @@ def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_na
     )
     assert cells_of(wrong, "Language-model check")[0]["better than a unigram model"] == "**no: check the tokenizer**"
     random = checked(FAILED, {"random": 3})
-    assert "Its weights are random." in random
+    assert "Warning" not in random
+    assert "> **m** has random weights and, as expected, fails the language-model check" in random
+    assert random.index("**Best on test:**") < random.index("> **m** has random weights")
     assert cells_of(random, "Language-model check")[0]["better than a unigram model"] == "no (random weights)"
     unmeasured = checked(None)
     assert "Warning" not in unmeasured

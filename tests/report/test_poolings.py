@@ -173,7 +173,7 @@ def test_which_poolings_differ_significantly(rows, said):
 def test_a_reference_that_is_not_the_mean_is_named(rng):
     text = poolings.page(making.poolings(rng, names=FACES["no mean"]), making.summary(), METHOD)
     assert "Nothing differs significantly from norm mean." in text
-    assert "Right: difference from norm mean at the selected layer" in text
+    assert "Right: a point is a pooling's difference from norm mean at its selected layer" in text
 
 
 def test_what_was_learned_is_shown_as_the_summary_has_it(rng):
