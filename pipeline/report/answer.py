@@ -40,7 +40,7 @@ def leader(best: pl.DataFrame, models: pl.DataFrame, reference: str | None) -> s
         others = best[2:].filter(name=reference or "").iter_rows(named=True)
         leads += [f"{lead(row)} above the reference, {escaped(row['name'])}" for row in others]
     if leads:
-        sentences.append(f"That is {' and '.join(leads)}.")
+        sentences.append(f"That is {', and '.join(leads)}.")
     if len(models) and models["name"][0] != first["name"]:
         model = models.row(0, named=True)
         sentences.append(f"The best model is {called(model)}: {with_interval(model, 'spearman')}.")

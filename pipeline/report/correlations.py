@@ -130,7 +130,7 @@ def classification(best: pl.DataFrame, split: str) -> list[str]:
         for row in decided.iter_rows(named=True)
     ]
     caption = (
-        f"If pairs were independent, the best accuracy would have a standard error of {significant(error) or 0}. "
+        f"If pairs were independent, the best accuracy would have a standard error of {significant(error)}. "
         "Differences of that size mean little."
     )
     lines = table(header, [*cells, *without_scores(share, places)], text=TEXT)

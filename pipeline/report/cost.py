@@ -14,7 +14,7 @@ MIB = 2**20
 CAPTION = (
     "A point is an encoder, the further left the faster and the further up the better; a model has one for each layer "
     "at which it was left, the first and the last numbered. Nothing lies above the dashed front; vertical bars are "
-    "intervals of rho, horizontal ones quartiles of the time."
+    "intervals of rho, of models at the selected layer, and horizontal ones quartiles of the time."
 )
 HEADER = (
     "encoder",

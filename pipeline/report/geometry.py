@@ -15,9 +15,9 @@ MOST_MODELS = 4
 ROUNDING = 1e-12
 """correlations closer than this are equal"""
 CAPTION = (
-    "A panel is a measure, and a line a model over its layers, with the interval of each; dotted is the most that the "
-    "number of sentences, tokens or dimensions leaves possible. A measure that goes with rho has the shape of the "
-    "first panel, or that shape upside down. What each is: docs/reference/geometry.md."
+    "A panel is a measure, and a line a model over its layers, with the interval of each (of rho, up to two models); "
+    "dotted is the most that the number of sentences, tokens or dimensions leaves possible. A measure that goes with "
+    "rho has the shape of the first panel, or that shape upside down. What each is: docs/reference/geometry.md."
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.formats.splits import main_split
-from pipeline.report import methods
+from pipeline.report import methods, sentences
 from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import (
@@ -35,7 +35,7 @@ def page(rows: pl.DataFrame, left_out: Mapping[str, str], info: Mapping[str, Any
     lines = [f"# {escaped(info['dataset'])}: what can a probe read?", ""]
     best = rows.filter("selected", split=split or "")
     lines += verdicts(best)
-    lines += [f"- **{escaped(name)}** was not probed: {escaped(reason)}." for name, reason in left_out.items()]
+    lines += sentences.left_out({escaped(name): escaped(reason) for name, reason in left_out.items()}, "probed")
     if rows.is_empty() and not left_out:
         lines.append("There is nothing to probe: `models` and `baselines` in params.yaml are empty.")
     lines.append("")

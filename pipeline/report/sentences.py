@@ -37,3 +37,13 @@ def significantly(
     if higher:
         first = f"Significantly {above} {reference}: {', '.join(higher)}."
     return f"{first} Significantly {below}: {', '.join(lower)}." if lower else first
+
+
+def left_out(why: Mapping[str, str], verb: str) -> list[str]:
+    """A list item for each reason and the encoders that it holds for: {encoder: reason or nothing}, both Markdown."""
+    items = []
+    for reason in dict.fromkeys(why.values()):
+        names = [f"**{name}**" for name in why if why[name] == reason]
+        was = "was" if len(names) == 1 else "were"
+        items.append(f"- {listed(names, len(names))} {was} not {verb}{f': {reason}' if reason else ''}.")
+    return items

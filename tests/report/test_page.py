@@ -92,7 +92,7 @@ def test_decisions_have_a_floor(rng):
     assert list(found[-1].values()) == ["*always positive*", "", "0.50", "0.67", "0.50", "0.00"]
     assert "never positive" not in text
     best = rows["accuracy"][0]
-    assert f"standard error of {np.sqrt(best * (1 - best) / 40):.2g}." in below(text, "Positive or not (test)")
+    assert f"standard error of {np.sqrt(best * (1 - best) / 40):#.2g}." in below(text, "Positive or not (test)")
 
 
 def test_where_positives_are_rare_calling_none_positive_is_a_floor_too():
@@ -145,7 +145,7 @@ def test_the_first_line_names_the_best_its_leads_and_the_best_model(rng):
     best, depth_line, _ = answer_of(making.material(rng, ranked(rng, order)))
     assert best == (
         "- **Best on test:** **words**, with a rho of 0.900 [0.880, 0.920]. That is +0.050 [+0.030, +0.080] above the "
-        "next, **overlap tfidf** and +0.100 [+0.080, +0.130] above the reference, overlap dice. "
+        "next, **overlap tfidf**, and +0.100 [+0.080, +0.130] above the reference, overlap dice. "
         "The best model is **n** (mean, layer 1): 0.750 [0.730, 0.770]."
     )
     assert depth_line == "- **Depth:** rho has no significant trend for **n** and **m**."

@@ -94,6 +94,8 @@ def test_the_answer_names_the_better_probe_by_held_out_pairs_and_whether_it_beat
 def test_what_was_not_probed_is_named_with_its_reason(rng):
     text = probes.page(drawn(rng), {"con_trol": "nobody trained it"}, INFO, METHOD)
     assert r"- **con\_trol** was not probed: nobody trained it." in text
+    two = probes.page(drawn(rng), {"a": "no one", "b": "it", "c": "no one"}, INFO, METHOD)
+    assert "- **a** and **c** were not probed: no one.\n- **b** was not probed: it." in two
     empty = pl.DataFrame(schema=schema_of(PROBES))
     assert "not probed: why not" in probes.page(empty, {"m": "why not"}, INFO, METHOD)
     assert "There is nothing to probe" in probes.page(empty, {}, INFO, METHOD)
