@@ -10,7 +10,10 @@ from pipeline.report.cost import page
 
 
 def main(table: In, environment: In, correlations: In, info: In, report: Out, picture: Out) -> None:
-    """Write REPORT (Markdown) and PICTURE (PNG) from TABLE, ENVIRONMENT and CORRELATIONS; INFO names the subsets."""
+    """Write REPORT (Markdown) and PICTURE (PNG, an SVG beside it) from TABLE, ENVIRONMENT and CORRELATIONS.
+
+    INFO names the subsets.
+    """
     measured, found = efficiency.read(table), efficiency.read_environment(environment)
     rho = tables.read(correlations, tables.CORRELATIONS, "correlate")
     split = splits.main_split(rho["split"].unique(maintain_order=True).to_list(), pair_files.read_info(info)["subsets"])

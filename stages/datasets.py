@@ -38,7 +38,7 @@ def main(
         tables.write(RESULTS / "datasets.csv", table, datasets.DATASETS)
         write_text(RESULTS / "datasets.md", report.page(table, method, failed))
         pictures.save(datasets_picture.draw(table, section.reference), RESULTS / "datasets.png")
-        print("Read results/datasets.md; the picture is results/datasets.png.")
+        print("Read results/datasets.md; the picture is results/datasets.png and .svg.")
     if failed:
         of_them = "it" if len(failed) == 1 else "them"
         raise InputError(f"{', '.join(failed)} failed: nothing of {of_them} is in the table")

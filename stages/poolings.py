@@ -11,7 +11,7 @@ from pipeline.report.poolings import page, shown_split
 
 
 def main(table: In, layers: In, summary: In, report: Out, picture: Out) -> None:
-    """Write REPORT (Markdown) and PICTURE (PNG) from the comparison in TABLE, the curves in LAYERS and the SUMMARY."""
+    """Write REPORT (Markdown) and PICTURE (PNG, an SVG beside it) from TABLE, the curves in LAYERS and SUMMARY."""
     correlate = settings.section(Correlate)
     compared = tables.read(table, tables.POOLINGS, "compare")
     curves = tables.read(layers, tables.CURVES, "compare")

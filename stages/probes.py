@@ -15,7 +15,10 @@ from pipeline.report.probes import page, shown_split
 
 
 def main(pairs: In, probes: In, baselines: In, scores: In, table: Out, report: Out, picture: Out) -> None:
-    """Compare the PROBES of models and of BASELINES on PAIRS, beside SCORES; write TABLE, REPORT and PICTURE."""
+    """Compare the PROBES of models and of BASELINES on PAIRS, beside SCORES.
+
+    Write TABLE, REPORT and PICTURE (PNG, an SVG beside it).
+    """
     study, section = settings.study(), settings.section(Correlate)
     all_pairs, info = pair_files.read_pairs(pairs / "pairs.parquet"), pair_files.read_info(pairs / "info.json")
     places = [(probes, name, f"probe@{name}") for name in study.models]

@@ -12,7 +12,7 @@ from pipeline.report import geometry, geometry_picture, pictures
 
 def main(measured: In, correlations: In, info: In, folder: Out) -> None:
     """Join MEASURED with CORRELATIONS on the last split that is no subset (INFO); write geometry.parquet, .csv, .md and
-    .png, and geometry-layers.png to FOLDER.
+    .png, and geometry-layers.png to FOLDER, an SVG beside each picture.
     """
     table, facts = geometry_format.read(measured)
     rho = tables.read(correlations, tables.CORRELATIONS, "correlate")

@@ -8,15 +8,19 @@ from pipeline.formats import baselines as of_baselines
 from pipeline.formats import manifest, tables
 from pipeline.formats import pairs as of_pairs
 from pipeline.formats import scores as of_scores
+from pipeline.formats.splits import main_split
 from pipeline.report import layers_picture, pictures
 from pipeline.report.material import Material, Method
+from pipeline.report.models import seeds
 from pipeline.report.page import page
 from pipeline.report.rows import reported_splits
 from pipeline.report.settings import Report
 
 
 def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report: Out, curve: Out) -> None:
-    """Write REPORT (Markdown) and CURVE (PNG) from the correlations in TABLE and from what they were computed from."""
+    """Write REPORT (Markdown) and CURVE (PNG, an SVG beside it) from the correlations in TABLE and from what they were
+    computed from.
+    """
     study, correlate = settings.study(), settings.section(Correlate)
     all_pairs = of_pairs.read_pairs(pairs / "pairs.parquet")
     material = Material(
@@ -31,7 +35,8 @@ def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report:
     method = Method(correlate.confidence, correlate.resamples, correlate.reference)
     write_text(report, page(material, method, settings.section(Report)))
     splits = reported_splits(material.table, material.info["subsets"])
-    pictures.save(layers_picture.draw(material.table, splits), curve)
+    main = main_split(splits, material.info["subsets"]) or splits[-1]
+    pictures.save(layers_picture.draw(material.table, splits, main, seeds(material.manifests)), curve)
 
 
 if __name__ == "__main__":

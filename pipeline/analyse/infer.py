@@ -1,4 +1,6 @@
-"""What the correlations allow us to say: bands over layers, slopes, differences from a reference, and 0/1 decisions."""
+"""What the correlations allow us to say: bands over layers, slopes, differences from the best and from a reference, and
+0/1 decisions.
+"""
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,7 @@ from pipeline.analyse.settings import Correlate
 from pipeline.base.errors import InputError, did_you_mean
 from pipeline.formats.tables import CORRELATIONS
 from pipeline.stats.bands import simultaneous
+from pipeline.stats.best import below_best
 from pipeline.stats.bootstrap import bootstrap, interval, stream_seed
 from pipeline.stats.components import FEWEST, effective_components
 from pipeline.stats.delong import delong, delong_test
@@ -28,7 +31,8 @@ def infer(correlations: Correlations, settings: Correlate) -> pl.DataFrame:
     """The table of `correlate` with the columns INFERRED, null where they do not apply: all of CORRELATIONS.
 
     Everything resampled shares the resamples of the table's own intervals. Each kind of p-value is Holm's over the
-    encoders of a split. Bands are in every row with a layer; all else is in the rows of selected layers only.
+    encoders of a split, but for those of the best, which allow for all pairs by themselves. Bands are in every row with
+    a layer; all else is in the rows of selected layers only.
     InputError when no encoder is called like the reference.
     """
     chosen = np.flatnonzero(correlations.selected)
@@ -44,6 +48,7 @@ def infer(correlations: Correlations, settings: Correlate) -> pl.DataFrame:
         columns = {column: np.full(len(rho), np.nan) for column in INFERRED}
         _put(columns, slice(None), bands(curves, rho, resampled, settings.confidence))
         _put(columns, of_curves, slopes([(layers[r], rho[r], resampled[r]) for r in curves], settings.confidence))
+        _put(columns, chosen, from_best(rho[chosen], resampled[chosen], settings.confidence))
         _put(columns, chosen, decisions(correlations.scores[chosen], train, group))
         if len(compared) > 1:
             scores = correlations.scores[compared][:, group.rows]
@@ -90,6 +95,13 @@ def slopes(curves: list[tuple[np.ndarray, np.ndarray, np.ndarray]], confidence: 
     }
     arrays = {name: np.array(values).reshape(len(curves)) for name, values in columns.items()}
     return arrays | {"slope_p": holm(arrays["slope_p"])}
+
+
+def from_best(rho: np.ndarray, resampled: np.ndarray, confidence: float) -> Columns:
+    """`below_best` of K encoders at their selected layers: rho (K,), resampled (K, B) -> {column: (K,)}."""
+    found = below_best(rho, resampled, confidence)
+    figures = {"": found.value, "_low": found.low, "_high": found.high, "_p": found.p, "_detectable": found.detectable}
+    return {f"below_best{end}": column for end, column in figures.items()}
 
 
 def against(scores: np.ndarray, group: Group, rho: np.ndarray, resampled: np.ndarray, settings: Correlate) -> Columns:

@@ -3,6 +3,8 @@
 It lies outside the folder of the shards, since a JSON among them breaks tools that read a folder.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +40,17 @@ def read(path: str | Path, model: str) -> dict[str, Any]:
     if values["model"] != model:
         raise foreign(path, f"is the manifest of {values['model']}", stage)
     return values
+
+
+def seed_groups(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Models with random weights that differ in nothing that decides their states but the seed.
+
+    {model: its manifest} -> {model: those of its kind, itself among them} for all that are at least two.
+    """
+    kinds: dict[str, list[str]] = {}
+    for model, found in manifests.items():
+        weights = found["parts"]["weights"]
+        if "random" in weights:
+            rest = found["parts"] | {"weights": {key: value for key, value in weights.items() if key != "random"}}
+            kinds.setdefault(json.dumps(rest, sort_keys=True), []).append(model)
+    return {model: models for models in kinds.values() if len(models) > 1 for model in models}

@@ -1,34 +1,74 @@
-"""The first lines of report.md: which encoder orders the pairs best, and whether it differs from the reference."""
+"""The first lines of report.md: which encoder orders the pairs best, what depth does, and what cannot be told apart."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 from pipeline.formats import fits
+from pipeline.report import depth
 from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Material, Method
-from pipeline.report.numbers import is_significant, with_interval
+from pipeline.report.numbers import is_significant, signed, span, with_interval
 from pipeline.report.rows import selected
+from pipeline.report.sentences import listed
 
 
 def sections(material: Material, method: Method, split: str) -> list[str]:
-    """What is found on a split, in a paragraph."""
+    """What is found on a split, in a list of three."""
     best = selected(material.table, split).filter(pl.col("spearman").is_not_null())
     best = best.sort("spearman", descending=True)
     if best.is_empty():
         return [f"On {escaped(split)}, rho is undefined for every encoder.", ""]
-    first = best.row(0, named=True)
-    sentences = [
-        f"On {escaped(split)}, {_encoder(first)} has the largest rho: {with_interval(first, 'spearman')}.",
-    ]
     models = best.filter(pl.col("encoder").is_in(list(material.manifests)))
-    if len(models) and first["encoder"] not in material.manifests:
+    lines = [f"- **Best on {escaped(split)}:** {leader(best, models, method.reference)}"]
+    if trends := depth.clauses(best.filter(pl.col("slope").is_not_null())):
+        lines.append(f"- **Depth:** rho {trends}.")
+    if len(best) > 1:
+        lines.append(f"- **Not separable from the best:** {not_separable(best)}")
+    return [*lines, ""]
+
+
+def leader(best: pl.DataFrame, models: pl.DataFrame, reference: str | None) -> str:
+    """The encoder with the largest rho, by how much it leads, and the best model where that is another."""
+    first = best.row(0, named=True)
+    sentences = [f"{called(first)}, with a rho of {with_interval(first, 'spearman')}."]
+    leads = [f"{lead(row)} above the next, {called(row)}" for row in best[1:2].iter_rows(named=True)]
+    if first["name"] == reference:
+        sentences.append("It is the reference.")
+    else:
+        others = best[2:].filter(name=reference or "").iter_rows(named=True)
+        leads += [f"{lead(row)} above the reference, {escaped(row['name'])}" for row in others]
+    if leads:
+        sentences.append(f"That is {', and '.join(leads)}.")
+    if len(models) and models["name"][0] != first["name"]:
         model = models.row(0, named=True)
-        sentences.append(f"The best model is {_encoder(model)}: {with_interval(model, 'spearman')}.")
-    if method.reference and best["difference"].is_not_null().any():
-        sentences.append(_against(best, escaped(method.reference)))
-    return [" ".join(sentences), ""]
+        sentences.append(f"The best model is {called(model)}: {with_interval(model, 'spearman')}.")
+    return " ".join(sentences)
 
 
-def _encoder(row: dict) -> str:
+def lead(row: Mapping[str, Any]) -> str:
+    """By how much the best is above a row, with the interval that allows for its having been selected."""
+    names = {"lead": "below_best", "lead_low": "below_best_high", "lead_high": "below_best_low"}
+    return signed({name: None if row[of] is None else -row[of] for name, of in names.items()}, "lead")
+
+
+def not_separable(best: pl.DataFrame) -> str:
+    """Which encoders do not differ significantly from the best, and which differences would have been found."""
+    others = best[1:].filter(pl.col("below_best_p").is_not_null())
+    if others.is_empty():
+        return "not known, since nothing could be tested."
+    alike = [called(row) for row in others.iter_rows(named=True) if not is_significant(row["below_best_p"])]
+    text = listed(alike) if alike else "none; every other encoder is significantly below it"
+    if len(alike) == len(others) > 2:
+        text = f"all of the {len(others)} others"
+    return (
+        f"{text}. With {best['n'][0]:,} pairs, a true difference of {span(others['below_best_detectable'])} from the "
+        "best would be found in 80 % of samples."
+    )
+
+
+def called(row: Mapping[str, Any]) -> str:
     """An encoder with what its layer and pooling are, where it has any: demo (mean, layer 1)."""
     details = []
     if row["pooling"] not in (None, "mean") or row["layer"] is not None:
@@ -36,20 +76,6 @@ def _encoder(row: dict) -> str:
     if row["layer"] is not None:
         details.append(f"layer {row['layer']}")
     return f"**{escaped(row['name'])}**" + (f" ({', '.join(details)})" if details else "")
-
-
-def _against(best: pl.DataFrame, reference: str) -> str:
-    different = [row for row in best.iter_rows(named=True) if is_significant(row["difference_p"])]
-    above = [escaped(row["name"]) for row in different if row["difference"] > 0]
-    below = [escaped(row["name"]) for row in different if row["difference"] < 0]
-    if not above and not below:
-        return f"No encoder differs significantly from {reference}."
-    sentences = [f"No encoder is significantly above {reference}."]
-    if above:
-        sentences = [f"Significantly above {reference}: {', '.join(above)}."]
-    if below:
-        sentences.append(f"Significantly below: {', '.join(below)}.")
-    return " ".join(sentences)
 
 
 def on_learned_poolings(table: pl.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from pipeline.report import numbers
 from pipeline.report.markdown import Cell, escaped, section, table, words
-from pipeline.report.numbers import if_any, p_value, signed, with_interval
+from pipeline.report.numbers import p_value, signed, significant, with_interval
 
 FAMILIES = {
     "pooling": ("Poolings", "pooling"),
@@ -35,12 +35,12 @@ def sections(rows: pl.DataFrame) -> list[str]:
 def _cells(row: Mapping[str, Any]) -> list[Cell]:
     rho = {"rho": row["spearman"], "rho_low": row["low"], "rho_high": row["high"]}
     name = words(row[FAMILIES[row["family"]][1]]) if row["family"] in FAMILIES else combination(row)
-    cells: list[Cell] = [name, escaped(row["layer"] or ""), with_interval(rho, "rho"), if_any(row["spread"])]
+    cells: list[Cell] = [name, escaped(row["layer"] or ""), with_interval(rho, "rho"), significant(row["spread"])]
     if row["against"] is None:
         return [*cells, "", "", "", "", ""]
     nested = numbers.interval(row["choice_difference_low"], row["choice_difference_high"], sign="+")
     against = words(row["against"])
-    return [*cells, against, signed(row, "difference"), nested, p_value(row["p"]), if_any(row["detectable"])]
+    return [*cells, against, signed(row, "difference"), nested, p_value(row["p"]), significant(row["detectable"])]
 
 
 def combination(row: Mapping[str, Any]) -> str:

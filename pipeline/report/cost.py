@@ -12,8 +12,9 @@ from pipeline.report.numbers import if_any, significant, with_interval
 MOST_ROWS = 10
 MIB = 2**20
 CAPTION = (
-    "Vertical bars are the intervals of rho, horizontal ones the quartiles of the time over the repeats. A model has a "
-    "point for each layer at which it was left; the first and the last are numbered."
+    "A point is an encoder, the further left the faster and the further up the better; a model has one for each layer "
+    "at which it was left, the first and the last numbered. Nothing lies above the dashed front; vertical bars are "
+    "intervals of rho, of models at the selected layer, and horizontal ones quartiles of the time."
 )
 HEADER = (
     "encoder",
@@ -23,7 +24,7 @@ HEADER = (
     "pairs a second",
     "at once",
     "CPU ms",
-    "parameters",
+    "parameters, millions",
     "memory, MiB",
     "GPU, MiB",
     "on disk, MiB",
@@ -96,7 +97,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         significant(1000 / row["best_ms"]),
         str(row["best_size"]),
         significant(row["cpu_ms"]),
-        f"{row['parameters']:,}" if row["parameters"] else "",
+        significant(row["parameters"] / 1e6) if row["parameters"] else "",
         *(_mebibytes(row[name]) for name in ("peak_bytes", "gpu_reserved_bytes", "disk_bytes")),
     ]
 

@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 
 from pipeline.report.layers_picture import RING
-from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, plain, styled, values
+from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, legend_above, plain, styled, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE = (7.2, 4.4)
+SIZE = (7.2, 4.1)
 """inches"""
 TEXT: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8}
 FAR = 1e6
@@ -37,8 +37,7 @@ def draw(table: pl.DataFrame, split: str) -> "Figure":
         draw_points(axis, table.filter(pl.col("layer").is_null()))
         finish(axis, table)
         axis.set_title(plain(split))
-        handles, labels = axis.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
+        legend_above(figure, axis)
     return figure
 
 
@@ -52,17 +51,17 @@ def draw_front(axis: "Axes", front: pl.DataFrame) -> None:
 
 
 def draw_models(axis: "Axes", rows: pl.DataFrame) -> None:
-    """A line for each model through its layers, with a band of intervals, the selected layer ringed."""
+    """A line for each model through its layers, the selected layer ringed and with its interval."""
     for number, curve in enumerate(rows.partition_by("encoder", "name", maintain_order=True)):
         curve = curve.sort("layer")
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         ms, rho = values(curve["ms"]), values(curve["spearman"])
-        low, high = values(curve["spearman_low"]), values(curve["spearman_high"])
-        axis.vlines(ms, low, high, color=colour, linewidth=0.9, alpha=0.45)
         axis.hlines(rho, values(curve["ms_low"]), values(curve["ms_high"]), color=colour, linewidth=0.9, alpha=0.45)
         label = plain(f"{curve['name'][0]}, by layer")
         axis.plot(ms, rho, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
         chosen = curve.filter("selected")
+        low, high = values(chosen["spearman_low"]), values(chosen["spearman_high"])
+        axis.vlines(values(chosen["ms"]), low, high, color=colour, linewidth=1.1, alpha=0.7)
         axis.plot(values(chosen["ms"]), values(chosen["spearman"]), **RING, markeredgecolor=colour)
         for place, offset in {0: (-9, 4), len(curve) - 1: (5, 4)}.items():
             axis.annotate(str(curve["layer"][place]), (ms[place], rho[place]), offset, **TEXT, color=colour)

@@ -11,6 +11,7 @@ from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import few_components, fixed, is_defined, is_significant, p_value, percent
 from pipeline.report.rows import reported_splits, without_nan
+from pipeline.report.sentences import significantly
 
 ROWS = 10
 """a table on the page has no more; datasets.csv has all"""
@@ -62,8 +63,8 @@ def answers(best: pl.DataFrame, reference: str | None) -> list[str]:
             f"- {escaped(str(name))}: {called(first)} has the largest rho, {numbers.with_interval(first, 'spearman')}."
         )
         if reference:
-            above = [called(row) for row in rows.sort("spearman", descending=True).iter_rows(named=True) if _above(row)]
-            line += f" Significantly above {escaped(reference)}: {', '.join(above) or 'none'}."
+            ordered = rows.sort("spearman", descending=True).rows(named=True)
+            line += f" {significantly(ordered, 'difference_p', escaped(reference), called)}"
         lines.append(line)
     return lines
 
@@ -81,10 +82,11 @@ def _above(row: Row) -> bool:
 def caption(method: Method) -> str:
     """What the picture shows, in sentences."""
     share = percent(method.confidence)
-    reference = f" Dashed: {escaped(method.reference)}." if method.reference else ""
+    reference = f"; dashed is {escaped(method.reference)}" if method.reference else ""
     return (
-        f"Shaded: {share} bands that hold for all layers of a curve at once. Ring: the layer that was selected in that "
-        f"data set. Squares: encoders without layers, with {share} intervals.{reference}"
+        "A panel is a data set, a curve a model's rho at each layer, ringed at the one selected there, and a square an "
+        f"encoder without layers, with its {share} interval. Shaded is the {share} band of the model with the largest "
+        f"rho over the data sets, which holds for all its layers at once{reference}."
     )
 
 
@@ -153,7 +155,7 @@ def abilities(joined: pl.DataFrame, reference: str | None) -> list[list[str]]:
     cautions = []
     for (name,), rows in list(joined.group_by("dataset", maintain_order=True))[:ROWS]:
         best = rows.filter("reported", "selected")
-        cells.append([_linked(str(name)), best["n"][0], fixed(best["ceiling"][0]), *_yardsticks(best)])
+        cells.append([_linked(str(name)), best["n"][0], fixed(best["ceiling"][0], 2), *_yardsticks(best)])
         if best["split"][0] == splits_of.chosen_on(rows["split"]):
             cautions.append(
                 f"- **{escaped(str(name))}: layers were chosen on the pairs that are reported, which inflates the "

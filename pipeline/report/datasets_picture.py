@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pipeline.report.datasets import OWN_POOLING
-from pipeline.report.layers_picture import CURVE, draw_curves, name_of_bar
-from pipeline.report.pictures import BLACK, GREY, plain, styled, values, whole_numbers
+from pipeline.report.layers_picture import CURVE, best_of, draw_curves, label
+from pipeline.report.pictures import BLACK, GREY, below_zero, legend_above, plain, styled, values, whole_numbers
 from pipeline.report.rows import without_nan
 
 if TYPE_CHECKING:
@@ -42,13 +41,13 @@ def draw(joined: pl.DataFrame, reference: str | None) -> "Figure":
     widths = ([1.0] if looks else []) + ([max(0.25, SHARE_OF_BAR * len(places))] if places else []) + [SPACE]
     letters = max((len(name) for name, _ in places), default=0)
     with styled():
-        size = (WIDTH if columns > 1 else WIDTH / 1.6, HEIGHT * lines + LENGTH_OF_LETTER * letters + 0.6)
+        size = (WIDTH if columns > 1 else WIDTH / 1.6, HEIGHT * lines + LENGTH_OF_LETTER * letters + 0.3)
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.03, wspace=0))
         axes = figure.subplots(lines, len(widths) * columns, sharey=True, squeeze=False, width_ratios=widths * columns)
         panels = axes.reshape(-1, len(widths))  # a row for each data set; its last axis is empty
         for name, panel in zip(names, panels):
             if looks:
-                draw_curves(panel[0], curves.filter(dataset=name), looks)
+                draw_curves(panel[0], curves.filter(dataset=name), looks, best_of(curves))
                 panel[0].set_xlabel("")
             if places:
                 draw_bars(panel[-2], bars.filter(dataset=name), places)
@@ -71,7 +70,7 @@ def name_below(figure: "Figure", panels: np.ndarray, columns: int, looks: list[t
             if looks:
                 whole_numbers(panel[0])
             if places:
-                panel[-2].set_xticks(range(len(places)), map(_label, places), rotation=90)
+                panel[-2].set_xticks(range(len(places)), map(label, places), rotation=90)
 
     last = (len(panels) - 1) // columns * columns
     name(panels[last:])
@@ -93,11 +92,6 @@ def draw_bars(axis: "Axes", rows: pl.DataFrame, places: list[tuple]) -> None:
     axis.grid(axis="x", visible=False)
 
 
-def _label(place: tuple) -> str:
-    name, pooling = place
-    return name_of_bar({"name": name, "pooling": None if pooling == OWN_POOLING else pooling, "spearman": 0.0})
-
-
 def draw_reference(axis: "Axes", rows: pl.DataFrame, reference: str | None) -> None:
     """A dashed line at the reference's rho."""
     rho = rows.filter(pl.col("selected"), pl.col("spearman").is_not_null(), name=reference or "")["spearman"]
@@ -108,14 +102,7 @@ def draw_reference(axis: "Axes", rows: pl.DataFrame, reference: str | None) -> N
 
 def finish(figure: "Figure", left: Iterable["Axes"]) -> None:
     """What all panels share: the label of the y axis, a line at 0 if anything is below it, the legend."""
-    for axis in figure.axes:
-        if axis.get_ylim()[0] < 0:
-            axis.axhline(0, color=BLACK, linewidth=0.7, zorder=1)
+    below_zero(figure.axes)
     for axis in left:
         axis.set_ylabel("Spearman's rho")
-    found = {label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels())}
-    ring = found.pop("selected layer", None)
-    entries = list(found.items()) + ([("selected layer", ring)] if ring else [])
-    if entries:
-        labels, handles = zip(*entries)
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(handles)), frameon=False)
+    legend_above(figure, *figure.axes)

@@ -7,6 +7,7 @@ import polars as pl
 
 from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.numbers import is_significant, p_value, signed
+from pipeline.report.sentences import listed
 
 RISING, FALLING, LEVEL = "rises significantly with depth", "falls significantly with depth", "has no significant trend"
 
@@ -34,9 +35,14 @@ def sections(correlations: pl.DataFrame, splits: Sequence[str], main: str) -> li
 
 def verdict(rows: pl.DataFrame, split: str) -> list[str]:
     """For which curves rho rises or falls significantly on a split, in a sentence."""
+    found = clauses(rows)
+    return [f"On {escaped(split)}, rho {found}."] if found else []
+
+
+def clauses(rows: pl.DataFrame) -> str:
+    """A clause for each trend and the curves that have it, to follow "rho"; nothing for none."""
     names: dict[str, list[str]] = {RISING: [], FALLING: [], LEVEL: []}
     for row in rows.iter_rows(named=True):
         direction = RISING if row["slope"] > 0 else FALLING
         names[direction if is_significant(row["slope_p"]) else LEVEL].append(f"**{escaped(row['name'])}**")
-    clauses = [f"{trend} for {', '.join(found)}" for trend, found in names.items() if found]
-    return [f"On {escaped(split)}, rho {'; it '.join(clauses)}."] if clauses else []
+    return "; it ".join(f"{trend} for {listed(found)}" for trend, found in names.items() if found)

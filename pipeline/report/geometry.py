@@ -15,8 +15,9 @@ MOST_MODELS = 4
 ROUNDING = 1e-12
 """correlations closer than this are equal"""
 CAPTION = (
-    "A line for each model, with the interval of each layer; dotted, the most that the number of sentences, tokens or "
-    "dimensions leaves possible. What each panel is: docs/reference/geometry.md."
+    "A panel is a measure, and a line a model over its layers, with the interval of each (of rho, up to two models); "
+    "dotted is the most that the number of sentences, tokens or dimensions leaves possible. A measure that goes with "
+    "rho has the shape of the first panel, or that shape upside down. What each is: docs/reference/geometry.md."
 )
 
 
@@ -31,8 +32,9 @@ def page(curves: pl.DataFrame, related: pl.DataFrame, facts: Mapping[str, Any], 
         "Layers beside each other",
         ["![CKA and subspace displacement of all pairs of layers](geometry-layers.png)"],
         [
-            "CKA is 1 where two layers hold the same distances up to a rotation and a scale. Displacement is 0 where "
-            "both have the same principal directions, and 1 where they are at right angles."
+            "A cell is a pair of layers: CKA is 1 where both hold the same distances up to a rotation and a scale, and "
+            "displacement is 0 where both have the same principal directions, 1 where these are at right angles. "
+            "Squares along the diagonal are runs of layers that hardly change."
         ],
     )
     lines += section("How it was measured", *method(curves, facts))

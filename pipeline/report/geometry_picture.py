@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pipeline.report.pictures import COLOURS, DASHES, MARKERS, plain, styled, values
+from pipeline.report.layers_picture import MOST_EDGES
+from pipeline.report.pictures import COLOURS, DASHES, MARKERS, legend_above, plain, styled, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,21 +32,22 @@ def draw(curves: pl.DataFrame, facts: Mapping[str, Any], split: str) -> "Figure"
     from matplotlib.figure import Figure
 
     rho = curves.unique(["encoder", "layer"], maintain_order=True)
-    rho = rho.with_columns(value="rho", low="rho_low", high="rho_high", maximum=pl.lit(None, pl.Float64))
+    few = curves["encoder"].n_unique() <= MOST_EDGES  # the intervals of more would hide each other
+    bounds = {end: pl.when(few).then(f"rho_{end}") for end in ("low", "high")}
+    rho = rho.with_columns(value="rho", maximum=pl.lit(None, pl.Float64), **bounds)
     groups = {head: panels_of(curves, facts, levels) for head, levels in HEADS.items()}
     first = next(iter(groups))
     groups[first] = [(f"rho on {split}", "", rho), *groups[first]]
     groups = {head: panels for head, panels in groups.items() if panels}
     lines = [math.ceil(len(panels) / COLUMNS) for panels in groups.values()]
     with styled():
-        figure = Figure(figsize=(COLUMNS * WIDTH, sum(lines) * HEIGHT + 0.3 * len(lines) + 0.3), layout="constrained")
+        figure = Figure(figsize=(COLUMNS * WIDTH, sum(lines) * HEIGHT + 0.3 * len(lines)), layout="constrained")
         parts = figure.subfigures(len(lines), 1, squeeze=False, height_ratios=[count + 0.2 for count in lines])
         for part, (head, panels), count in zip(parts[:, 0], groups.items(), lines):
             part.suptitle(head, x=0.008, ha="left", fontsize=9.5, fontweight="bold")
             axes = part.subplots(count, COLUMNS, squeeze=False)
             draw_group(axes, panels, curves)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=6, frameon=False, fontsize=8.5)
+        legend_above(figure, figure.axes[0])
     return figure
 
 

@@ -1,14 +1,26 @@
-"""results/layers.png: rho by layer with the band of each curve, and the encoders without layers beside it."""
+"""results/layers.png: rho by layer, and encoders without layers as lines across the same panel."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from pipeline.formats import vectors
-from pipeline.report.pictures import BLACK, COLOURS, DASHES, GREY, MARKERS, plain, styled, values, whole_numbers
+from pipeline.formats.names import encoder_name
+from pipeline.report import lines_across
+from pipeline.report.pictures import (
+    COLOURS,
+    DASHES,
+    GREY,
+    MARKERS,
+    below_zero,
+    legend_above,
+    plain,
+    styled,
+    values,
+    whole_numbers,
+)
 from pipeline.report.rows import without_nan
 
 if TYPE_CHECKING:
@@ -19,100 +31,120 @@ CURVE = ["name", "pooling"]
 PANELS = 2
 """splits side by side"""
 RING: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 8.5, "markerfacecolor": "none"}
-HEIGHT, WIDTH_OF_CURVES, WIDTH_OF_BAR, LENGTH_OF_LETTER = 2.9, 3.5, 0.23, 0.07
-"""inches; the height is that of a panel without the names of bars below it"""
+HEIGHT, WIDTH, WIDTH_OF_ONE, LENGTH_OF_LETTER = 2.9, 3.6, 4.8, 0.062
+"""inches of a panel among others or alone; the names at its right come on top"""
+MOST_EDGES = 2
+"""curves of which the bands can be told apart by their edges"""
+MOST_MARKERS = 13
+"""on a curve"""
 
 
-def draw(table: pl.DataFrame, splits: Sequence[str]) -> "Figure":
-    """CORRELATIONS (formats.tables) and the splits to show -> a figure: for each split curves, bars, or both."""
+def draw(table: pl.DataFrame, splits: Sequence[str], main: str, seeds: Mapping[str, str] | None = None) -> "Figure":
+    """CORRELATIONS (formats.tables) -> a figure with a panel for each of some splits.
+
+    The curve that is best on the split `main` is shaded. `seeds`: {model: what models that differ in their seed are
+    called together} (formats.manifest); they are one curve.
+    """
     from matplotlib.figure import Figure
 
     table = without_nan(table).filter(pl.col("split").is_in(splits))
-    curves = table.filter(pl.col("layer").is_not_null())
-    bars = table.filter(pl.col("layer").is_null())
-    widths = [WIDTH_OF_CURVES] if len(curves) else []
-    if len(bars):
-        room_for_title = 0.6 if widths else 2.4
-        widths.append(max(room_for_title, WIDTH_OF_BAR * len(bars.filter(split=splits[0]))))
+    rows = table.filter(pl.col("layer").is_null())
+    if len(rows) == len(table):
+        return lines_across.draw_alone(table, splits, main, PANELS, {row: label(row) for row in keys_of(rows)})
+    curves = together(table.filter(pl.col("layer").is_not_null()), seeds or {})
+    names = {row: label(row) for row in keys_of(rows)}
     columns, lines = min(len(splits), PANELS), math.ceil(len(splits) / PANELS)
-    height = HEIGHT + LENGTH_OF_LETTER * max((len(name_of_bar(row)) for row in bars.iter_rows(named=True)), default=8)
+    width = (WIDTH if columns > 1 else WIDTH_OF_ONE) + LENGTH_OF_LETTER * max(map(len, names.values()), default=0)
     with styled():
-        size = (sum(widths) * columns + 1.0, height * lines + 0.3)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(lines, len(widths) * columns, sharey=True, squeeze=False, width_ratios=widths * columns)
-        panels = axes.reshape(-1, len(widths))  # a row for each split
-        for split, of_split in zip(splits, panels):
-            if len(curves):
-                draw_curves(of_split[0], curves.filter(split=split))
-            if len(bars):
-                draw_bars(of_split[-1], bars.filter(split=split))
-            of_split[0].set_title(plain(f"{split} ({table.filter(split=split)['n'][0]} pairs)"))
-        for axis in panels[len(splits) :].flat:
+        figure = Figure(figsize=(width * columns + 0.6, HEIGHT * lines), layout="constrained")
+        axes = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axis, split in zip(axes.flat, splits):
+            draw_curves(axis, curves.filter(split=split), shaded=best_of(curves, main))
+            lines_across.draw(axis, rows.filter(split=split), names)
+            axis.set_title(plain(f"{split} ({table.filter(split=split)['n'][0]:,} pairs)"))
+        for axis in axes.flat[len(splits) :]:
             axis.set_visible(False)
-        finish(figure, axes, below_zero=_below_zero(table))
+        for axis in axes[:, 0]:
+            axis.set_ylabel("Spearman's rho with the labels")
+        below_zero(axes.flat[: len(splits)])
+        legend_above(figure, axes.flat[0])
+        lines_across.name(figure, axes.flat[: len(splits)])
     return figure
 
 
-def finish(figure: "Figure", axes: np.ndarray, below_zero: bool) -> None:
-    """What all panels share: the label of the y axis, a line at 0 if anything is below it, the legend of the curves."""
-    for axis in axes.flat:
-        if below_zero:
-            axis.axhline(0, color=BLACK, linewidth=0.7, zorder=1)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("Spearman's rho with the labels")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(5, len(handles)), frameon=False)
+def keys_of(rows: pl.DataFrame) -> list[tuple]:
+    """The encoders without layers."""
+    return rows.select(CURVE).unique(maintain_order=True).rows()
 
 
-def _below_zero(table: pl.DataFrame) -> bool:
-    columns = [pl.col(name).min() for name in ("spearman", "spearman_low", "spearman_band_low")]
-    return (table.select(pl.min_horizontal(columns)).item() or 0) < 0
+def label(key: tuple) -> str:
+    """An encoder in a picture: its name, and its pooling where that is not the mean."""
+    name, pooling = key
+    own = pooling in (None, "mean", vectors.OWN)
+    return plain(name if own else f"{name}, {pooling.replace('_', ' ')}")
 
 
-def draw_curves(axis: "Axes", rows: pl.DataFrame, looks: Sequence[tuple] = ()) -> None:
-    """One line with its band for each model of one split, and a ring around its selected layer.
+def together(curves: pl.DataFrame, seeds: Mapping[str, str]) -> pl.DataFrame:
+    """Rows with layers -> those of models that differ in their seed as one curve: the mean, and as its band the range.
 
-    A model has its own look by its place among `looks`, keys of CURVE, or among the rows where that is empty.
+    Such a curve has no selected layer, since each of its models has one. `models` says how many they are.
+    """
+    curves = curves.with_row_index("place").with_columns(models=pl.lit(1, pl.UInt32))
+    many = curves.filter(pl.col("encoder").is_in(list(seeds)))
+    if many.is_empty():
+        return curves
+    named = many.select("encoder", "pooling", "correction", "similarity").rows()
+    calls = [encoder_name(seeds[encoder], *others) for encoder, *others in named]
+    rho = pl.col("spearman")
+    merged = (
+        many.with_columns(pl.Series("name", calls))
+        .group_by(*CURVE, "split", "layer", maintain_order=True)
+        .agg(
+            pl.col("place").min(),
+            pl.len().alias("models"),
+            rho.mean(),
+            rho.min().alias("spearman_band_low"),
+            rho.max().alias("spearman_band_high"),
+            pl.lit(False).alias("selected"),
+        )
+    )
+    others = curves.filter(~pl.col("encoder").is_in(list(seeds)))
+    return pl.concat([others, merged], how="diagonal").sort("place")
+
+
+def best_of(curves: pl.DataFrame, split: str | None = None) -> tuple | None:
+    """The key of the curve with the largest rho at its selected layer on a split, or on all; None for none."""
+    chosen = curves.filter("selected", pl.col("spearman").is_not_null())
+    chosen = chosen if split is None else chosen.filter(split=split)
+    means = chosen.group_by(CURVE, maintain_order=True).agg(pl.col("spearman").mean()).sort("spearman")
+    return means.select(CURVE).row(-1) if len(means) else None
+
+
+def draw_curves(axis: "Axes", rows: pl.DataFrame, looks: Sequence[tuple] = (), shaded: tuple | None = None) -> None:
+    """One line for each model of one split, and a ring around its selected layer; of one its band.
+
+    A model has its own look by its place among `looks`, keys of CURVE, or among the rows where that is empty. The band
+    of `shaded` is shaded, and so is the range of several seeds; those of a few others have thin edges.
     """
     curves = rows.partition_by(CURVE, maintain_order=True)
     for number, curve in enumerate(curves):
         curve = curve.sort("layer")
-        number = looks.index(curve.select(CURVE).row(0)) if looks else number
-        colour = COLOURS[number % len(COLOURS)]
-        dashes, marker = DASHES[number // len(COLOURS) % len(DASHES)], MARKERS[number % len(MARKERS)]
+        key = curve.select(CURVE).row(0)
+        number = looks.index(key) if looks else number
+        colour, dashes = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
         layers, rho = values(curve["layer"]), values(curve["spearman"])
         low, high = values(curve["spearman_band_low"]), values(curve["spearman_band_high"])
-        axis.fill_between(layers, low, high, color=colour, alpha=min(0.12, 0.3 / len(curves)), linewidth=0)
-        for bound in (low, high):
-            axis.plot(layers, bound, color=colour, linestyle=dashes, linewidth=0.6, alpha=0.7)
-        label = plain(f"{curve['name'][0]}, {curve['pooling'][0].replace('_', ' ')}")
-        axis.plot(
-            layers, rho, color=colour, linestyle=dashes, marker=marker, markersize=3.5, linewidth=1.5, label=label
-        )
+        of_seeds = "models" in curve.columns and curve["models"][0] > 1
+        if of_seeds or key == shaded:
+            axis.fill_between(layers, low, high, color=colour, alpha=0.3 if of_seeds else 0.13, linewidth=0)
+        elif len(curves) <= MOST_EDGES:
+            for bound in (low, high):
+                axis.plot(layers, bound, color=colour, linestyle=(0, (1, 1.5)), linewidth=0.8)
+        look: dict[str, Any] = {"color": colour, "linestyle": dashes, "marker": MARKERS[number % len(MARKERS)]}
+        look |= {"markersize": 3.5, "markevery": max(1, math.ceil(len(layers) / MOST_MARKERS)), "linewidth": 1.5}
+        axis.plot(layers, rho, **look, label=label(key))
         chosen = curve.filter("selected")
         axis.plot(values(chosen["layer"]), values(chosen["spearman"]), **RING, markeredgecolor=colour)
-    axis.plot([], [], **RING, markeredgecolor=GREY, label="selected layer")
+    if rows["selected"].any():
+        axis.plot([], [], **RING, markeredgecolor=GREY, label="selected layer")
     whole_numbers(axis)
-
-
-def draw_bars(axis: "Axes", rows: pl.DataFrame) -> None:
-    """A mark with its interval for each encoder without layers of one split."""
-    positions = range(len(rows))
-    axis.vlines(positions, values(rows["spearman_low"]), values(rows["spearman_high"]), color=GREY, linewidth=2.2)
-    axis.plot(positions, values(rows["spearman"]), "s", markersize=4, color=BLACK)
-    axis.set_xticks(positions, [name_of_bar(row) for row in rows.iter_rows(named=True)], rotation=90)
-    axis.set_xlim(-0.6, max(len(rows) - 0.4, 0.4))
-    axis.spines["left"].set_visible(False)
-    axis.tick_params(axis="y", length=0)
-    axis.grid(axis="x", visible=False)
-
-
-def name_of_bar(row: dict) -> str:
-    """The name of an encoder without layers, its pooling where that is not the mean, and whether rho is undefined."""
-    words = [row["name"]]
-    if row["pooling"] not in (None, "mean", vectors.OWN):
-        words.append(row["pooling"].replace("_", " "))
-    if row["spearman"] is None:
-        words.append("(undefined)")
-    return plain(" ".join(words))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.markdown import Cell, escaped, section, table, words
-from pipeline.report.numbers import fixed
+from pipeline.report.numbers import FEWER_DECIMALS, fixed
 
 
 def sections(model: str, learned: Mapping[str, Any]) -> list[str]:
@@ -19,8 +19,8 @@ def sections(model: str, learned: Mapping[str, Any]) -> list[str]:
             words(row["pooling"]),
             "" if row["layer"] is None else escaped(str(row["layer"])),
             learned["runs"],
-            fixed(row["rho_at_start"]),
-            fixed(row["rho_held_out"]),
+            fixed(row["rho_at_start"], FEWER_DECIMALS),
+            fixed(row["rho_held_out"], FEWER_DECIMALS),
             row["epoch"],
             "yes" if row["kept"] else "no, not significant: the mean stays",
         ]

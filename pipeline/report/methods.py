@@ -14,8 +14,10 @@ def of_report(method: Method, chosen_on: str, decisions: bool) -> list[str]:
         f"**Intervals.** Brackets are {percent(method.confidence)} intervals, each by itself. They come from a "
         "bootstrap over components, which are groups of pairs that share sentences "
         f"({method.resamples:,} resamples).",
+        "**The best.** The largest rho owes something to luck. So intervals and p-values of differences from it "
+        "hold for all pairs of encoders at once, whichever came out best, and need no further correction.",
         f"**Layers.** The layer of each model is the one with the largest rho on {chosen}.",
-        "**p-values.** Each column has Holm's correction over the rows of its table. A single interval can exclude 0 "
+        "**p-values.** All others have Holm's correction over the rows of their table. A single interval can exclude 0 "
         "although the corrected p-value is large.",
     ]
     if method.reference:

@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.formats.manifest import seed_groups
 from pipeline.report.markdown import Cell, escaped, section, table
 from pipeline.report.numbers import fixed
+from pipeline.report.sentences import listed
 
 Manifest = Mapping[str, Any]
 
 
 def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
-    """A warning for each model that fails the language-model check."""
+    """A warning for each trained model that fails the language-model check."""
     lines = []
     for name, manifest in manifests.items():
         gate = manifest["gate"]
-        if gate is None or gate["passed"]:
+        if gate is None or gate["passed"] or is_random(manifest):
             continue
         unigram = min(gate["unigram_byte"], gate["unigram_token"])
         cause = "Either it is untrained, or its tokenizer is not the one it was trained with."
-        if is_random(manifest):
-            cause = "Its weights are random."
         bits = f"It needs {fixed(gate['bits_per_byte'], 2)} bits per byte, a unigram model {fixed(unigram, 2)}."
         lines += [
             f"> **Warning: {escaped(name)} fails the language-model check.** {bits} {cause} What its layers show here "
@@ -29,9 +29,35 @@ def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
     return lines
 
 
+def untrained(manifests: Mapping[str, Manifest]) -> list[str]:
+    """A line on the models with random weights that fail it, as they should."""
+    failed = [
+        f"**{escaped(name)}**"
+        for name, manifest in manifests.items()
+        if is_random(manifest) and manifest["gate"] is not None and not manifest["gate"]["passed"]
+    ]
+    if not failed:
+        return []
+    have, whose = ("has", "its") if len(failed) == 1 else ("have", "their")
+    fail = "fails" if len(failed) == 1 else "fail"
+    return [
+        f"> {listed(failed)} {have} random weights and, as expected, {fail} the language-model check: what {whose} "
+        "layers show is not language understanding.",
+        "",
+    ]
+
+
 def is_random(manifest: Manifest) -> bool:
     """Whether nobody trained the model."""
     return "random" in manifest["parts"]["weights"]
+
+
+def seeds(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """{model: what models that differ in their seed alone are called together}, after the one with the shortest name:
+    `untrained (3 seeds)`.
+    """
+    groups = seed_groups(manifests)
+    return {model: f"{min(models, key=len)} ({len(models)} seeds)" for model, models in groups.items()}
 
 
 def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
@@ -44,7 +70,7 @@ def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
     for name, manifest in manifests.items():
         figures = ["", "", ""]
         if gate := manifest["gate"]:
-            figures = [fixed(gate[key]) for key in ("bits_per_byte", "unigram_byte", "unigram_token")]
+            figures = [fixed(gate[key], 2) for key in ("bits_per_byte", "unigram_byte", "unigram_token")]
         counts = [manifest[key] for key in ("sentences", "truncated", "tokens")]
         cells.append([escaped(name), _verdict(manifest), *figures, *counts])
     lead = "Bits per byte of text: the fewer, the better the model predicts it."
@@ -62,7 +88,7 @@ def _verdict(manifest: Manifest) -> str:
 def coverage(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """How many words the word vectors of a baseline know."""
     cells: list[list[Cell]] = [
-        [escaped(name), info["dim"], fixed(info["coverage"], 4), info["sentences_without_a_known_word"]]
+        [escaped(name), info["dim"], fixed(info["coverage"]), info["sentences_without_a_known_word"]]
         for name, info in baselines.items()
         if "coverage" in info
     ]

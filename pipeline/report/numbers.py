@@ -1,6 +1,7 @@
 """Figures as text. Nothing else in the library rounds.
 
-A figure has no more digits than its interval supports: three decimals for rho, AUC, differences and their intervals.
+A figure has no more digits than its interval supports. Statistics between -1 and 1 (rho, AUC, accuracy, differences,
+slopes) have three decimals where the interval is at most .1 wide, so +-.05, and two where it is wider or there is none.
 """
 
 import math
@@ -9,7 +10,10 @@ from typing import Any
 
 from pipeline.stats.components import FEW, FEWEST
 
-DECIMALS = 3
+DECIMALS, FEWER_DECIMALS = 3, 2
+WIDE = 0.1
+"""width of an interval that supports no third decimal"""
+ROUNDING = 1e-9
 ALPHA = 0.05
 """a corrected p-value below this is called significant"""
 UNDEFINED = "undefined"
@@ -30,18 +34,32 @@ def if_any(value: float | None, decimals: int = DECIMALS, sign: str = "") -> str
     return fixed(value, decimals, sign) if is_defined(value) else ""
 
 
+def decimals(low: float | None, high: float | None) -> int:
+    """How many decimals an interval supports."""
+    if low is None or high is None or not high - low <= WIDE + ROUNDING:  # NaN is not either
+        return FEWER_DECIMALS
+    return DECIMALS
+
+
+def decimals_of(row: Mapping[str, Any], name: str) -> int:
+    """How many decimals a statistic of a row has, and what goes with it that has no interval of its own."""
+    return decimals(row[f"{name}_low"], row[f"{name}_high"])
+
+
 def interval(low: float | None, high: float | None, sign: str = "") -> str:
     """`[low, high]`, or nothing where a bound is missing."""
     if not (is_defined(low) and is_defined(high)):
         return ""
-    return f"[{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+    places = decimals(low, high)
+    return f"[{fixed(low, places, sign)}, {fixed(high, places, sign)}]"
 
 
 def with_interval(row: Mapping[str, Any], name: str, sign: str = "") -> str:
     """A statistic of a row, and its interval where it has one: `0.423 [0.381, 0.462]`, or "undefined"."""
     if not is_defined(row[name]):
         return UNDEFINED
-    return f"{fixed(row[name], sign=sign)} {interval(row[f'{name}_low'], row[f'{name}_high'], sign)}".rstrip()
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{fixed(row[name], decimals(low, high), sign)} {interval(low, high, sign)}".rstrip()
 
 
 def signed(row: Mapping[str, Any], name: str) -> str:
@@ -85,8 +103,8 @@ def share_span(shares: Iterable[float]) -> str:
 
 
 def span(values: Iterable[float]) -> str:
-    """The range of some numbers: `0.042 to 0.140`, or the one number that they all round to."""
-    texts = [fixed(value) for value in values if is_defined(value)]
+    """The range of some sizes with two digits: `0.042 to 0.14`, or the one that they all round to."""
+    texts = [significant(value) for value in values if is_defined(value)]
     low, high = min(texts, key=float), max(texts, key=float)
     return low if low == high else f"{low} to {high}"
 

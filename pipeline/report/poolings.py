@@ -11,6 +11,7 @@ from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import percent
 from pipeline.report.rows import without_nan
+from pipeline.report.sentences import left_out
 
 
 def page(table: pl.DataFrame, summary: Mapping[str, Any], method: Method) -> str:
@@ -21,7 +22,7 @@ def page(table: pl.DataFrame, summary: Mapping[str, Any], method: Method) -> str
     lines = [f"# {escaped(summary['dataset'])}: which pooling?", ""]
     for model in models:
         lines += verdicts.of_model(table.filter(encoder=model))
-    lines += [f"- **{escaped(model)}** was not compared{_why(summary['models'][model])}." for model in others]
+    lines += left_out({escaped(model): _why(summary["models"][model]) for model in others}, "compared")
     if not models and not others:
         lines.append("There are no models: `models` in params.yaml is empty.")
     lines.append("")
@@ -48,9 +49,8 @@ def shown_split(table: pl.DataFrame, summary: Mapping[str, Any]) -> str | None:
 
 
 def _why(model: Mapping[str, Any]) -> str:
-    """The reasons for which a model has no rows, after a colon."""
-    reasons = [escaped(reason.rstrip(".")) for reason in model["left_out"].values()]
-    return f": {'; '.join(reasons)}" if reasons else ""
+    """The reasons for which a model has no rows."""
+    return "; ".join(escaped(reason.rstrip(".")) for reason in model["left_out"].values())
 
 
 def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str]:
@@ -66,8 +66,8 @@ def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str
 def caption(split: str | None, reference: str, method: Method) -> str:
     """What the picture shows; reference: the pooling that the others are compared with."""
     return (
-        f"On {escaped(split or '')}. Left: rho of some poolings by layer; shading spans the runs of a learned pooling. "
-        f"Right: difference from {verdicts.named(reference)} at the selected layer, with its "
-        f"{percent(method.confidence)} interval; red and filled: p < .05 after Holm's correction. "
+        f"Left, on {escaped(split or '')}: a curve is rho of a pooling at each layer, and shading spans the runs of a "
+        f"learned one. Right: a point is a pooling's difference from {verdicts.named(reference)} at its selected "
+        f"layer, with its {percent(method.confidence)} interval; red and filled, p < .05 after Holm's correction. "
         "[How to read this page](#how-to-read-this-page) explains the figures."
     )

@@ -17,6 +17,7 @@ from pipeline.report.pictures import (
     PINK,
     RED,
     SKY,
+    legend_above,
     plain,
     styled,
     values,
@@ -53,7 +54,7 @@ def draw(table: pl.DataFrame, curves: pl.DataFrame, split: str | None) -> "Figur
     compared = {model: differences(table.filter(encoder=model)) for model in models}
     heights = [max(LEAST_HEIGHT, HEIGHT_OF_ROW * len(rows) + 0.8) for rows in compared.values()] or [LEAST_HEIGHT]
     with styled():
-        figure = Figure(figsize=(WIDTH, sum(heights) + 0.3), layout="constrained")
+        figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
         if not models:
             figure.text(0.5, 0.5, "There are no models to compare.", ha="center", va="center")
             return figure
@@ -62,10 +63,7 @@ def draw(table: pl.DataFrame, curves: pl.DataFrame, split: str | None) -> "Figur
             draw_curves(left, curves.filter(pl.col("layer").is_not_null(), encoder=model))
             draw_differences(right, compared[model], reference_of(table.filter(encoder=model)))
             left.set_title(plain(f"{model}, {split}"))
-        handles = {label: handle for left in axes[:, 0] for handle, label in zip(*left.get_legend_handles_labels())}
-        if handles:
-            columns = min(len(handles), 8)
-            figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns, frameon=False)
+        legend_above(figure, *axes[:, 0])
     return figure
 
 

@@ -6,10 +6,19 @@ from typing import Any
 import polars as pl
 
 from pipeline.formats.splits import main_split
-from pipeline.report import methods
+from pipeline.report import methods, sentences
 from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
-from pipeline.report.numbers import few_components, fixed, if_any, is_significant, p_equals, p_value, signed
+from pipeline.report.numbers import (
+    decimals_of,
+    few_components,
+    if_any,
+    is_significant,
+    p_equals,
+    p_value,
+    signed,
+    whole_percent,
+)
 from pipeline.report.numbers import with_interval as figure
 from pipeline.report.rows import without_nan
 
@@ -26,7 +35,7 @@ def page(rows: pl.DataFrame, left_out: Mapping[str, str], info: Mapping[str, Any
     lines = [f"# {escaped(info['dataset'])}: what can a probe read?", ""]
     best = rows.filter("selected", split=split or "")
     lines += verdicts(best)
-    lines += [f"- **{escaped(name)}** was not probed: {escaped(reason)}." for name, reason in left_out.items()]
+    lines += sentences.left_out({escaped(name): escaped(reason) for name, reason in left_out.items()}, "probed")
     if rows.is_empty() and not left_out:
         lines.append("There is nothing to probe: `models` and `baselines` in params.yaml are empty.")
     lines.append("")
@@ -76,9 +85,10 @@ def _called(row: Mapping[str, Any]) -> str:
 def caption(split: str) -> str:
     """What the picture shows."""
     return (
-        f"On {escaped(split)}, a row for each model. Left: probes by layer; dashed: their controls, fitted to permuted "
-        "labels. Right: rho of the probes' scores and, in black, of the zero-shot score of the same layer. Word "
-        "overlap is a line across. [How to read this page](#how-to-read-this-page) explains the figures."
+        f"Left, on {escaped(split)}: a curve is a probe of one model at each layer, and dashed its control, fitted to "
+        "permuted labels; where they meet, the probe reads nothing. Right: rho of the probes' scores and, in black, of "
+        "the zero-shot score of the same layer; the line across is word overlap. "
+        "[How to read this page](#how-to-read-this-page) explains the figures."
     )
 
 
@@ -89,7 +99,7 @@ def of_split(best: pl.DataFrame) -> list[str]:
     floor = best["majority"][0]
     facts = f"{best['n'][0]} pairs."
     if floor is not None:
-        facts += f" Always giving the label that is most frequent on train is right for {fixed(floor)} of them."
+        facts += f" Always giving the label that is most frequent on train is right for {whole_percent(floor)} of them."
     caution = few_components(best["effective_components"][0])
     more = f"{len(ordered) - MOST_ROWS} more are in probes.csv." if len(ordered) > MOST_ROWS else ""
     shown = list(ordered[:MOST_ROWS].iter_rows(named=True))
@@ -107,11 +117,12 @@ def _cells(row: Mapping[str, Any]) -> list[Cell]:
     if row["metric"] == "accuracy":
         of_labels = [figure(row, "accuracy"), figure(row, "f1"), figure(row, "auc")]
     names = [escaped(row["encoder"]), words(row["probe"]), row["layer"]]
-    without = [words(row["zero_shot"]), if_any(row["zero_shot_spearman"])]
+    without = [words(row["zero_shot"]), if_any(row["zero_shot_spearman"], decimals_of(row, "spearman"))]
     return [*names, *of_labels, figure(row, "spearman"), *without, signed(row, "gain"), p_value(row["gain_p"])]
 
 
 def _against(row: Mapping[str, Any]) -> list[Cell]:
     against = "" if row["difference"] is None else signed(row, "difference")
-    figures = [if_any(row[name]) for name in ("held_out", "train", "control")]
+    places = decimals_of(row, row["metric"])
+    figures = [if_any(row[name], places) for name in ("held_out", "train", "control")]
     return [f"{_called(row)}, {words(row['probe'])}", *figures, signed(row, "selectivity"), against, p_value(row["p"])]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, plain, styled, values, whole_numbers
+from pipeline.report.pictures import BLACK, COLOURS, GREY, MARKERS, legend_above, plain, styled, values, whole_numbers
 from pipeline.report.rows import without_nan
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def draw(rows: pl.DataFrame, split: str | None) -> "Figure":
     layered = rows.filter(pl.col("layer").is_not_null())
     models = layered["encoder"].unique(maintain_order=True).to_list()
     with styled():
-        figure = Figure(figsize=(WIDTH, HEIGHT * max(len(models), 1) + 0.3), layout="constrained")
+        figure = Figure(figsize=(WIDTH, HEIGHT * max(len(models), 1)), layout="constrained")
         if not models:
             figure.text(0.5, 0.5, "There are no models with probes.", ha="center", va="center")
             return figure
@@ -37,9 +37,7 @@ def draw(rows: pl.DataFrame, split: str | None) -> "Figure":
             draw_metric(left, of_model, floor)
             draw_rho(right, of_model, floor)
             left.set_title(plain(f"{model}, {split}"))
-        panels = [axis.get_legend_handles_labels() for axis in axes.flat]
-        handles = {label: handle for found in panels for handle, label in zip(*found)}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=6, frameon=False)
+        legend_above(figure, *axes.flat)
     return figure
 
 

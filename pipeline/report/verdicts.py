@@ -6,6 +6,7 @@ import polars as pl
 
 from pipeline.report.markdown import escaped, words
 from pipeline.report.numbers import is_defined, is_significant, p_equals, signed
+from pipeline.report.sentences import significantly
 
 ATTENTION, CONTROL = "attention", "diagonal"
 """the learned pooling that a page speaks of, and its control: as many parameters, but one weight for each dimension"""
@@ -39,17 +40,7 @@ def significant(rows: pl.DataFrame) -> str:
     compared = rows.filter(pl.col("p").is_not_null(), family="pooling", against=reference).rows(named=True)
     if not compared:
         return f"No pooling could be compared with {named(reference)}."
-    different = [row for row in compared if is_significant(row["p"])]
-    better = [words(row["pooling"]) for row in different if row["difference"] > 0]
-    worse = [words(row["pooling"]) for row in different if row["difference"] < 0]
-    if not better and not worse:
-        return f"No pooling differs significantly from {named(reference)}."
-    sentences = [f"No pooling is significantly better than {named(reference)}."]
-    if better:
-        sentences = [f"Significantly better than {named(reference)}: {', '.join(better)}."]
-    if worse:
-        sentences.append(f"Significantly worse: {', '.join(worse)}.")
-    return " ".join(sentences)
+    return significantly(compared, "p", named(reference), lambda row: words(row["pooling"]), "better than", "worse")
 
 
 def attention(rows: pl.DataFrame) -> str:

@@ -15,5 +15,6 @@ there is no interval and no p.
     delong        AUCs without resampling                     partial       rho given a covariate
     thresholds    0/1 decisions                               selection     the best of K, in every resample
     decisions     accuracy and F1 in resamples
-    components    how much they can say                       front         the best by two measures at once
+    components    how much they can say                       best          all against the best of K
+                                                              front         the best by two measures at once
 """

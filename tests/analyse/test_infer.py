@@ -15,6 +15,7 @@ from pipeline.analyse.settings import Correlate
 from pipeline.base.errors import InputError
 from pipeline.formats.tables import CORRELATIONS, schema_of
 from pipeline.stats.bands import simultaneous
+from pipeline.stats.best import below_best
 from pipeline.stats.bootstrap import bootstrap, resample_weights
 from pipeline.stats.delong import delong
 from pipeline.stats.partial import partial_spearman
@@ -130,6 +131,21 @@ def test_what_is_said_against_the_reference_by_hand(study, split):
         assert rows[name].to_list() == pytest.approx(list(values), abs=1e-8), name
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("reference", ["overlap dice", None])
+def test_encoders_at_their_selected_layers_are_compared_with_the_best(study, split, reference):
+    rows = study.infer(replace(SETTINGS, reference=reference)).filter("selected", split=split)
+    by_key, labels, component, seed = study.split(split)
+    every = np.stack([by_key[key] for key in rows.select("encoder", "pooling", "layer", "similarity").rows()])
+    resampled = bootstrap(every, labels, component, 300, seed)["spearman"]
+    expected = below_best(spearman_rows(every, labels), resampled, 0.9)
+    assert len(rows) == 3
+    for name, values in {"": expected.value, "_low": expected.low, "_high": expected.high, "_p": expected.p}.items():
+        found = rows[f"below_best{name}"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        assert found == pytest.approx(values, nan_ok=True, abs=1e-12)
+    assert rows["below_best_detectable"].drop_nulls().len() == 2
+
+
 def test_thresholds_are_chosen_on_train_and_measured_by_scikit_learn(study):
     on_train, train_labels, *_ = study.split("train")
     rows = study.infer().filter(pl.col("accuracy").is_not_null())
@@ -183,5 +199,5 @@ def test_the_reference_alone_is_compared_with_nothing(study):
     study.rows = {REFERENCE: study.rows[REFERENCE]}
     table = study.infer()
     assert table.select(pl.col(INFERRED).is_null().all()).row(0) == tuple(
-        name not in ("accuracy", "f1", "balanced_accuracy", "mcc") for name in INFERRED
+        name not in ("below_best", "accuracy", "f1", "balanced_accuracy", "mcc") for name in INFERRED
     )

@@ -31,6 +31,17 @@ def around(rng, value, wide=0.1):
     return value, value - rng.uniform(0, wide), value + rng.uniform(0, wide)
 
 
+def places(row, name):
+    """Decimals by the rule: two where the interval is wider than .1."""
+    return 2 if row[f"{name}_high"] - row[f"{name}_low"] > 0.1 else 3
+
+
+def bracketed(row, name, sign=""):
+    """A figure with its interval as pages show it."""
+    value, low, high = (f"{row[f'{name}{end}']:{sign}.{places(row, name)}f}" for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
 def correlations(rng, encoders=ENCODERS, sizes=SIZES, reference="overlap dice", chosen=1):
     """A table of CORRELATIONS in which layer `chosen` is selected; all its figures are drawn."""
     rows = []
@@ -61,6 +72,8 @@ def correlations(rng, encoders=ENCODERS, sizes=SIZES, reference="overlap dice", 
 def inferred(rng, layer, compared):
     """The columns of a selected row."""
     row = {name: rng.uniform(0.3, 0.9) for name in CLASSES}
+    row |= dict(zip(("below_best", "below_best_low", "below_best_high"), around(rng, rng.uniform(-0.5, 0))))
+    row |= {"below_best_p": rng.uniform(0.06, 1), "below_best_detectable": rng.uniform(0.01, 0.2)}
     if layer is not None:
         row |= dict(zip(("slope", "slope_low", "slope_high"), around(rng, rng.uniform(-0.1, 0.1))))
         row["slope_p"] = rng.uniform(0.06, 1)

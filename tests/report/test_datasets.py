@@ -57,8 +57,7 @@ def tables_of(text):
 
 
 def shown(row, name="spearman", sign=""):
-    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return making.bracketed(row, name, sign)
 
 
 def row_of(joined, dataset, name):
@@ -96,8 +95,8 @@ def test_bold_is_above_in_one_table_and_different_in_the_other(found):
     rho, difference, _ = tables_of(text)
     assert [name for name, cells in rho.items() if cells["mrpc, test"].startswith("**")] == ["m"]
     assert {name for name, cells in difference.items() if cells["mrpc, test"].startswith("**")} == {"m", "words"}
-    assert "Significantly above overlap dice: m." in text
-    assert "Significantly above overlap dice: none." in datasets.page(datasets.joined(found), METHOD)
+    assert "Significantly above overlap dice: m. Significantly below: words." in text
+    assert "Nothing differs significantly from overlap dice." in datasets.page(datasets.joined(found), METHOD)
 
 
 def test_what_a_data_set_can_tell(found):
@@ -107,13 +106,13 @@ def test_what_a_data_set_can_tell(found):
     joined = datasets.joined(found | {"mrpc": (table, info)})
     cells = tables_of(datasets.page(joined, METHOD))[2]["[mrpc](<datasets/mrpc/report.md>)"]
     sbert = row_of(joined, "mrpc", "sbert")
-    assert (cells["pairs"], cells["largest rho possible"]) == ("40", "0.818")
+    assert (cells["pairs"], cells["largest rho possible"]) == ("40", "0.82")
     assert cells["best word overlap"] == "overlap tfidf 0.950 [0.900, 0.990]"
     assert (cells["best sentence encoder"], cells["its rho"]) == ("sbert", shown(sbert))
     assert cells["minus overlap dice"] == shown(sbert, "difference", "+")
     assert cells["p"] == f"{sbert['difference_p']:.2g}"
     sizes = joined.filter("reported", "selected", dataset="mrpc")["detectable"].drop_nulls()
-    assert cells["detectable difference"] == f"{sizes.min():.3f} to {sizes.max():.3f}"
+    assert cells["detectable difference"] == f"{sizes.min():#.2g} to {sizes.max():#.2g}"
 
 
 def test_what_to_beware_of_is_said_of_the_data_set_that_it_holds_for(joined):
@@ -161,14 +160,14 @@ def test_an_encoder_has_the_same_look_and_place_in_every_panel(joined, tmp_path)
         lines = {line.get_label(): line for line in left.lines}
         for model in ("m", "n") if name != "sts_b" else ("m",):
             curve = rows.filter(pl.col("layer").is_not_null(), encoder=model).sort("layer")
-            line = lines[f"{model}, mean"]
+            line = lines[model]
             assert np.array_equal(line.get_ydata(), curve["spearman"])
             assert colours.setdefault(model, line.get_color()) == line.get_color()
         assert lines[DICE].get_ydata()[0] == row_of(joined, name, DICE)["spearman"]
         bars = rows.filter(pl.col("layer").is_null())
         assert np.array_equal(right.lines[0].get_ydata(), bars["spearman"])
         assert right.lines[0].get_xdata().tolist() == [0, 1, 2, 3]
-    assert "n, mean" not in {line.get_label() for line in panels["sts_b"][0].lines}
+    assert "n" not in {line.get_label() for line in panels["sts_b"][0].lines}
     named = [[label.get_text() for label in right.get_xticklabels()] for _, right in panels.values()]
     assert named == [
         [""] * 4,
@@ -176,7 +175,7 @@ def test_an_encoder_has_the_same_look_and_place_in_every_panel(joined, tmp_path)
         ["overlap dice", "overlap tfidf", "words", "sbert"],
     ]
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["m, mean", "n, mean", DICE, "selected layer"]
+    assert [text.get_text() for text in legend.get_texts()] == ["m", "n", "selected layer", DICE]
     pictures.save(figure, tmp_path / "d.png")
 
 

@@ -11,18 +11,30 @@ UNDEFINED = (None, math.nan)
 def test_a_figure_has_no_more_digits_than_its_interval():
     assert numbers.with_interval(ROW, "rho") == "0.423 [0.381, 0.462]"
     assert numbers.signed(ROW, "rho") == "+0.423 [+0.381, +0.462]"
+    wide = ROW | {"rho_high": 0.48151}
+    assert numbers.with_interval(wide, "rho") == "0.42 [0.38, 0.48]"
+    assert numbers.signed(wide, "rho") == "+0.42 [+0.38, +0.48]"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decimals"),
+    [(0.35, 0.45, 3), (-0.05, 0.05, 3), (0.35, 0.4501, 2), (None, 0.4, 2), (0.4, math.nan, 2), (0.4, 0.4, 3)],
+)
+def test_an_interval_of_plus_minus_a_twentieth_supports_three_decimals_and_a_wider_one_two(low, high, decimals):
+    assert numbers.decimals(low, high) == decimals
+    assert numbers.decimals_of({"x_low": low, "x_high": high}, "x") == decimals
 
 
 def test_signs_of_differences_are_shown_even_of_bounds_that_round_to_zero():
-    row = {"d": -0.05, "d_low": -0.1, "d_high": -0.0001}
+    row = {"d": -0.05, "d_low": -0.0999, "d_high": -0.0001}
     assert numbers.signed(row, "d") == "-0.050 [-0.100, -0.000]"
 
 
 @pytest.mark.parametrize("undefined", UNDEFINED)
 def test_what_is_undefined_is_said_to_be_and_has_no_interval(undefined):
     assert numbers.with_interval(ROW | {"rho": undefined}, "rho") == "undefined"
-    assert numbers.with_interval(ROW | {"rho_low": undefined}, "rho") == "0.423"
-    assert numbers.signed(ROW | {"rho_high": undefined}, "rho") == "+0.423"
+    assert numbers.with_interval(ROW | {"rho_low": undefined}, "rho") == "0.42"
+    assert numbers.signed(ROW | {"rho_high": undefined}, "rho") == "+0.42"
     assert numbers.fixed(undefined) == "undefined"
     assert numbers.if_any(undefined) == numbers.p_value(undefined) == numbers.interval(undefined, 1.0) == ""
     assert numbers.p_equals(undefined) == "p = undefined"
@@ -40,7 +52,7 @@ def test_the_border_of_significance():
 
 @pytest.mark.parametrize(
     ("values", "text"),
-    [([0.042, None, 0.14], "0.042 to 0.140"), ([0.0421, 0.0419], "0.042"), ([-0.2, -0.1], "-0.200 to -0.100")],
+    [([0.042, None, 0.14], "0.042 to 0.14"), ([0.0421, 0.0419], "0.042"), ([-0.2, -0.1], "-0.20 to -0.10")],
 )
 def test_a_range_is_one_number_where_both_ends_round_to_it(values, text):
     assert numbers.span(values) == text

@@ -13,7 +13,7 @@ from pipeline.report.material import Method
 from pipeline.report.rows import reported_splits
 from pipeline.report.settings import Report
 from tests.report import making
-from tests.report.making import FAILED, METHOD, SUBSETS
+from tests.report.making import FAILED, METHOD, SUBSETS, bracketed, places
 
 
 def text_of(material, method=METHOD, false_positives=2):
@@ -42,11 +42,6 @@ def cells_of(text, heading):
     return [dict(zip(header, row)) for row in rows]
 
 
-def bracketed(row, name, sign=""):
-    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
 def without(table, *names):
     """A table of CORRELATIONS with some columns empty."""
     return table.with_columns(pl.lit(None, CORRELATIONS[name][0]).alias(name) for name in names)
@@ -61,8 +56,10 @@ def test_the_results_are_the_selected_rows_of_the_table_rounded_best_first(mater
         assert cells["layer"] == ("" if row["layer"] is None else str(row["layer"]))
         assert cells["rho"] == bracketed(row, "spearman")
         assert cells["AUC"] == bracketed(row, "auc")
-        assert cells["Pearson's r"] == f"{row['pearson']:.3f}"
-        assert cells["rho / ceiling"] == f"{row['spearman_of_ceiling']:.3f}"
+        assert cells["Pearson's r"] == f"{row['pearson']:.{places(row, 'pearson')}f}"
+        assert cells["rho / ceiling"] == f"{row['spearman_of_ceiling']:.{places(row, 'spearman')}f}"
+        assert cells["rho minus the best"] == bracketed(row, "below_best", "+")
+        assert cells["p"] == f"{row['below_best_p']:.2g}"
 
 
 def test_the_comparison_is_that_of_the_table_rounded(material, text):
@@ -73,10 +70,10 @@ def test_the_comparison_is_that_of_the_table_rounded(material, text):
         assert cells["rho minus that of overlap dice"] == bracketed(row, "difference", "+")
         assert cells["p"] == f"{row['difference_p']:.2g}"
         assert cells["partial rho given overlap dice"] == bracketed(row, "partial", "+")
-        assert cells["AUC minus that of overlap dice"] == f"{row['auc_difference']:+.3f}"
+        assert cells["AUC minus that of overlap dice"] == f"{row['auc_difference']:+.{places(row, 'difference')}f}"
         assert cells["p (DeLong)"] == f"{row['auc_difference_p']:.2g}"
     low, high = rows["detectable"].min(), rows["detectable"].max()
-    sentence = f"Minimum detectable difference in rho: {low:.3f} to {high:.3f}, depending on the encoder."
+    sentence = f"Minimum detectable difference in rho: {low:#.2g} to {high:#.2g}, depending on the encoder."
     assert sentence in below(text, "Against overlap dice (test)")
 
 
@@ -88,18 +85,18 @@ def test_decisions_have_a_floor(rng):
     for cells, row in zip(found, rows.iter_rows(named=True)):
         assert [cells["encoder"], cells["accuracy"], cells["MCC"]] == [
             row["name"],
-            f"{row['accuracy']:.3f}",
-            f"{row['mcc']:.3f}",
+            f"{row['accuracy']:.2f}",
+            f"{row['mcc']:.2f}",
         ]
-        assert [cells["F1"], cells["balanced accuracy"]] == [f"{row['f1']:.3f}", f"{row['balanced_accuracy']:.3f}"]
-    assert list(found[-1].values()) == ["*always positive*", "", "0.500", "0.667", "0.500", "0.000"]
+        assert [cells["F1"], cells["balanced accuracy"]] == [f"{row['f1']:.2f}", f"{row['balanced_accuracy']:.2f}"]
+    assert list(found[-1].values()) == ["*always positive*", "", "0.50", "0.67", "0.50", "0.00"]
     assert "never positive" not in text
     best = rows["accuracy"][0]
-    assert f"standard error of {np.sqrt(best * (1 - best) / 40):.3f}." in below(text, "Positive or not (test)")
+    assert f"standard error of {np.sqrt(best * (1 - best) / 40):#.2g}." in below(text, "Positive or not (test)")
 
 
 def test_where_positives_are_rare_calling_none_positive_is_a_floor_too():
-    assert correlations.without_scores(0.25) == [
+    assert correlations.without_scores(0.25, 3) == [
         ["*always positive*", "", "0.250", "0.400", "0.500", "0.000"],
         ["*never positive*", "", "0.750", "0.000", "0.500", "0.000"],
     ]
@@ -111,35 +108,100 @@ def test_the_slope_of_each_model_by_split(material, text):
         for split in ("validation", "test", "test-20"):
             row = material.table.filter(pl.col("slope").is_not_null(), encoder=model, split=split).row(0, named=True)
             assert cells[f"{split}: rho per layer"] == bracketed(row, "slope", "+")
-    assert "On test, rho has no significant trend for **m**, **n**." in text
+    assert "On test, rho has no significant trend for **m** and **n**." in text
 
 
 def test_what_is_said_of_slopes():
     rows = pl.DataFrame({"name": list("abcd"), "slope": [0.1, -0.1, 0.2, 0.1], "slope_p": [0.01, 0.04, 0.2, None]})
     assert depth.verdict(rows, "test") == [
         "On test, rho rises significantly with depth for **a**; it falls significantly with depth for **b**; "
-        "it has no significant trend for **c**, **d**."
+        "it has no significant trend for **c** and **d**."
     ]
     assert depth.verdict(rows.clear(), "test") == []
 
 
-def test_the_answer_comes_first(rng):
+def answer_of(material, method=METHOD):
+    """The three lines on top."""
+    return text_of(material, method).split("\n\n")[1].splitlines()
+
+
+def ranked(rng, order, p=0.5, split="test"):
+    """A table in which rho on a split falls along some names from .9 on, and differences from the best have one p."""
     table = making.correlations(rng)
-    best = pl.when((pl.col("name") == "words") & (pl.col("split") == "test")).then(0.95).otherwise("spearman")
-    table = table.with_columns(best.alias("spearman"))
-    answer = text_of(making.material(rng, table)).split("\n\n")[1]
-    row = table.filter(name="words", split="test").row(0, named=True)
-    assert answer.startswith(
-        f"On test, **words** has the largest rho: {bracketed(row, 'spearman')}. The best model is **"
+    of_split = (pl.col("split") == split) & pl.col("selected")
+    for place, name in enumerate(order):
+        at, rho = of_split & (pl.col("name") == name), 0.9 - 0.05 * place
+        figures = {"spearman": rho, "spearman_low": rho - 0.02, "spearman_high": rho + 0.02}
+        if place:
+            figures |= {"below_best": rho - 0.9, "below_best_low": rho - 0.93, "below_best_high": rho - 0.88}
+        figures |= {"below_best_p": p if place else None, "below_best_detectable": 0.0456 if place else None}
+        changed = {key: pl.when(at).then(value).otherwise(key) for key, value in figures.items()}
+        table = table.with_columns(**changed)
+    return table
+
+
+def test_the_first_line_names_the_best_its_leads_and_the_best_model(rng):
+    order = ["words", "overlap tfidf", "overlap dice", "n", "m"]
+    best, depth_line, _ = answer_of(making.material(rng, ranked(rng, order)))
+    assert best == (
+        "- **Best on test:** **words**, with a rho of 0.900 [0.880, 0.920]. That is +0.050 [+0.030, +0.080] above the "
+        "next, **overlap tfidf**, and +0.100 [+0.080, +0.130] above the reference, overlap dice. "
+        "The best model is **n** (mean, layer 1): 0.750 [0.730, 0.770]."
     )
-    assert "(mean, layer 1): " in answer
-    assert answer.endswith("No encoder differs significantly from overlap dice.")
+    assert depth_line == "- **Depth:** rho has no significant trend for **n** and **m**."
+
+
+def test_the_first_line_where_a_model_or_the_reference_is_best_or_next(rng):
+    model = answer_of(making.material(rng, ranked(rng, ["m", "overlap dice", "words", "n", "overlap tfidf"])))[0]
+    assert model.startswith("- **Best on test:** **m** (mean, layer 1), with a rho of 0.900")
+    assert model.endswith(" above the next, **overlap dice**.")
+    reference = answer_of(making.material(rng, ranked(rng, ["overlap dice", "words", "m", "n", "overlap tfidf"])))[0]
+    assert "It is the reference. That is +0.050 [" in reference
+    assert " above the reference" not in reference
+
+
+def test_what_cannot_be_told_from_the_best_is_said_with_what_could_have_been_found(rng):
+    order = ["words", "overlap tfidf", "overlap dice", "n", "m"]
+    all_alike = answer_of(making.material(rng, ranked(rng, order)))[2]
+    assert all_alike == (
+        "- **Not separable from the best:** all of the 4 others. With 40 pairs, a true difference of 0.046 from the "
+        "best would be found in 80 % of samples."
+    )
+    significant = pl.col("name").is_in(["overlap dice", "m"])
+    some = ranked(rng, order).with_columns(below_best_p=pl.when(significant).then(0.001).otherwise("below_best_p"))
+    line = answer_of(making.material(rng, some))[2]
+    assert line.startswith("- **Not separable from the best:** **overlap tfidf** and **n** (mean, layer 1). With 40 ")
+    apart = answer_of(making.material(rng, ranked(rng, order, p=0.001)))[2]
+    assert "none; every other encoder is significantly below it." in apart
+    untested = without(ranked(rng, order), *(name for name in CORRELATIONS if name.startswith("below_best")))
+    assert answer_of(making.material(rng, untested))[2].endswith("not known, since nothing could be tested.")
+
+
+def test_who_differs_from_the_reference_is_said_above_the_table_that_shows_it(rng):
+    table = making.correlations(rng)
+    said = "Nothing differs significantly from overlap dice."
+    assert below(text_of(making.material(rng, table)), "Against overlap dice (test)").split("\n\n")[0].strip() == said
     p = pl.when(pl.col("difference") > 0).then(0.01).when(pl.col("difference") < 0).then(0.02).otherwise(None)
     rows = table.filter(pl.col("difference").is_not_null(), split="test").sort("spearman", descending=True)
-    answer = text_of(making.material(rng, table.with_columns(p.alias("difference_p")))).split("\n\n")[1]
-    for word, sign in (("above overlap dice", 1), ("below", -1)):
-        names = rows.filter(pl.col("difference").sign() == sign)["name"].to_list()
-        assert (f"Significantly {word}: {', '.join(names)}." in answer) == bool(names)
+    text = text_of(making.material(rng, table.with_columns(p.alias("difference_p"))))
+    found = below(text, "Against overlap dice (test)")
+    higher, lower = (rows.filter(pl.col("difference").sign() == sign)["name"].to_list() for sign in (1, -1))
+    assert (f"Significantly above overlap dice: {', '.join(higher)}." in found) == bool(higher)
+    assert ("Nothing is significantly above overlap dice." in found) == (not higher)
+    assert (f"Significantly below: {', '.join(lower)}." in found) == bool(lower)
+
+
+def test_the_caption_says_what_the_picture_has(rng, material, text):
+    assert "a dashed line is an encoder without layers, with its 90 % interval at the right end." in text
+    assert "several seeds" not in text
+    assert "; dotted lines bound that of the other." in text
+    table = material.table
+    alone = text_of(making.material(rng, table.filter(pl.col("layer").is_not_null()), baselines={}))
+    assert "dashed line" not in alone
+    rows = text_of(making.material(rng, table.filter(pl.col("layer").is_null()), manifests={}))
+    assert "A square is an encoder's rho, and the line through it the 90 % interval." in rows
+    random = {name: making.manifest(name, FAILED, {"random": seed}) for seed, name in enumerate("mn")}
+    assert "Where a curve stands for several seeds" in text_of(making.material(rng, table, manifests=random))
 
 
 def test_the_picture_comes_before_every_table(text):
@@ -154,7 +216,7 @@ def test_what_does_not_apply_is_not_on_the_page(rng, material):
     for absent in ("ositive or not", "p (DeLong)", "| AUC", "are positive", "AUC minus"):
         assert absent not in text_of(graded)
     alone = text_of(making.material(rng, without(table, *making.VERSUS)), Method(0.9, 100, None))
-    for absent in ("Against", "Minimum detectable", "Partial rho", "differs significantly"):
+    for absent in ("Against", "Minimum detectable", "Partial rho", "ignificantly above", "the reference"):
         assert absent not in alone
     assert "## Does rho rise" not in text_of(making.material(rng, without(table, "slope")))
     baselines = text_of(making.material(rng, table.filter(pl.col("layer").is_null())))
@@ -174,11 +236,11 @@ def test_every_kind_of_p_and_interval_is_named_with_its_correction(text):
     for said in (
         "Brackets are 90 % intervals, each by itself.",
         "(12,345 resamples)",
-        "Each column has Holm's correction over the rows of its table.",
+        "All others have Holm's correction over the rows of their table.",
         "A single interval can exclude 0 although the corrected p-value is large.",
         "DeLong's method over components",
         "not corrected for the number of encoders",
-        "90 % bands that hold for all layers of a curve at once",
+        "90 % band of the model with the largest rho on test, which holds for all its layers at once",
         "the one with the largest rho on train",
     ):
         assert said in text
@@ -216,7 +278,9 @@ def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_na
     )
     assert cells_of(wrong, "Language-model check")[0]["better than a unigram model"] == "**no: check the tokenizer**"
     random = checked(FAILED, {"random": 3})
-    assert "Its weights are random." in random
+    assert "Warning" not in random
+    assert "> **m** has random weights and, as expected, fails the language-model check" in random
+    assert random.index("**Best on test:**") < random.index("> **m** has random weights")
     assert cells_of(random, "Language-model check")[0]["better than a unigram model"] == "no (random weights)"
     unmeasured = checked(None)
     assert "Warning" not in unmeasured
@@ -225,9 +289,9 @@ def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_na
 
 def test_bits_truncation_coverage_and_provenance_are_reported(text):
     [row, _] = cells_of(text, "Language-model check")
-    assert [row["bits per byte"], row["unigram of bytes"], row["unigram of its tokens"]] == ["1.500", "4.400", "2.500"]
+    assert [row["bits per byte"], row["unigram of bytes"], row["unigram of its tokens"]] == ["1.50", "4.40", "2.50"]
     assert [row["sentences"], row["truncated"], row["tokens"]] == ["12", "3", "120"]
-    assert "| glove | 50 | 0.9877 | 2 |" in text
+    assert "| glove | 50 | 0.988 | 2 |" in text
     assert (
         "| m | sha256 0123456789ab | bytes | float32, stored as float16 | tokens of 3 layers | torch 2.0 | 0a1b |"
         in text

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.report import pictures, poolings_picture
+from pipeline.report.pictures import LINE
 from tests.report import making
 
 RED, GREY = (matplotlib.colors.to_rgba(colour) for colour in (pictures.RED, pictures.GREY))
@@ -91,7 +92,7 @@ def test_the_picture_grows_with_models_and_poolings(rng):
         making.poolings(rng), making.poolings(rng, "mn"), making.poolings(rng, names=names)
     ))  # fmt: skip
     height_of = [figure.get_size_inches()[1] for figure in (one, two, many)]
-    assert height_of[1] == pytest.approx(2 * height_of[0] - 0.3)
+    assert height_of[1] == pytest.approx(2 * height_of[0] - LINE)
     assert height_of[2] > height_of[1]
 
 

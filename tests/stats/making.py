@@ -24,8 +24,8 @@ R = 0.4
 """correlation of the scores with the grade behind the labels, in the population of `clustered`"""
 
 
-def clustered(rng, clusters=150, largest=0):
-    """Two exchangeable score vectors (2, n), labels (n,), component (n,): 1 to 4 pairs a component.
+def clustered(rng, clusters=150, largest=0, encoders=2):
+    """Exchangeable score vectors (encoders, n), labels (n,), component (n,): 1 to 4 pairs a component.
 
     Grade and scores of a component share a part (intraclass correlation .8); label = grade > 0, so that
     AUC = 1 / 2 + 2 / pi asin(R / sqrt 2) and rho = sqrt(3) (AUC - 1 / 2).
@@ -33,9 +33,7 @@ def clustered(rng, clusters=150, largest=0):
     sizes = rng.integers(1, 5, clusters)
     sizes[0] = max(sizes[0], largest)
     component = np.repeat(np.arange(clusters), sizes)
-    shared = (rng.standard_normal(clusters)[component] for _ in range(4))
-    grade, noise, own_a, own_b = (
-        np.sqrt(0.8) * part + np.sqrt(0.2) * rng.standard_normal(len(component)) for part in shared
-    )
-    scores = np.stack([R * grade + np.sqrt((1 - R**2) / 2) * (noise + own) for own in (own_a, own_b)])
+    shared = (rng.standard_normal(clusters)[component] for _ in range(2 + encoders))
+    grade, noise, *own = (np.sqrt(0.8) * part + np.sqrt(0.2) * rng.standard_normal(len(component)) for part in shared)
+    scores = np.stack([R * grade + np.sqrt((1 - R**2) / 2) * (noise + part) for part in own])
     return scores, (grade > 0).astype(float), component

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline.stats.best import below_best
 from pipeline.stats.bootstrap import bootstrap, interval
 from pipeline.stats.delong import delong, delong_test
 from pipeline.stats.ranks import spearman_rows
-from pipeline.stats.significance import difference
+from pipeline.stats.significance import difference, holm
 from tests.stats.making import R, clustered
 
 AUC = 0.5 + 2 / np.pi * np.arcsin(R / np.sqrt(2))
@@ -68,3 +69,23 @@ def test_where_one_component_holds_a_fifth_of_the_pairs_the_paired_test_rejects_
     print(np.mean(covered), np.mean(rejected))
     assert np.mean(covered) > 0.9
     assert np.mean(rejected) > 0.06
+
+
+@pytest.mark.slow
+def test_the_comparison_with_the_best_of_equals_rejects_as_often_as_it_says_and_with_a_named_one_more_often():
+    """2000 data sets of six encoders that are equally good: the standard error of a share of .05 is .0049."""
+    rng, sets = np.random.default_rng(20262), 2000
+    rejected: dict[str, list[bool]] = {"best": [], "named": []}
+    for i in range(sets):
+        scores, labels, component = clustered(rng, encoders=6)
+        rho = spearman_rows(scores, labels)
+        resampled = bootstrap(scores, labels, component, 499, i, ["spearman"])["spearman"]
+        best = np.argmax(rho)
+        others = np.arange(6) != best
+        named = difference(rho[others], rho[[best]], resampled[others], resampled[[best]], 0.95)
+        rejected["best"].append(np.nanmin(below_best(rho, resampled, 0.95).p) <= 0.05)
+        rejected["named"].append(holm(named.p).min() <= 0.05)
+    size = {name: float(np.mean(values)) for name, values in rejected.items()}
+    print(size)
+    assert size["best"] == pytest.approx(0.05, abs=6 * np.sqrt(0.05 * 0.95 / sets))
+    assert size["named"] > size["best"] + 6 * np.sqrt(0.05 * 0.95 / sets)
