@@ -46,6 +46,8 @@ class Model:
     """token id put before every sentence; left out for none. It changes RWKV's states by 9-50 %."""
     special_tokens: bool = False
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
+    shuffle_words: int | None = None
+    """seed of a control: the words of every sentence come in another order before they become tokens"""
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None

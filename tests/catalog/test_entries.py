@@ -114,6 +114,13 @@ def test_a_revision_may_look_like_a_number_or_a_date(tmp_path, value, text):
         ("datasets", {"path": 5}, r"datasets\.x of .*: path is 5, expected str \| list \| dict \| None"),
         ("datasets", {"path": "a.csv", "splits": ["train"]}, r"splits is \['train'\], expected dict \| None"),
         ("datasets", {"path": "a.csv", "columns": None}, r"columns is None, expected dict"),
+        ("datasets", {"path": "a.csv", "permute_labels": True}, r"permute_labels is True, expected int \| None"),
+        ("datasets", {"path": "a.csv", "pair_at_random": "0"}, r"pair_at_random is '0', expected int \| None"),
+        (
+            "models",
+            {"random": 0, "shuffle_words": 0.5},
+            r"shuffle_words is 0\.5, expected int \| None",
+        ),
         ("baselines", {"kind": "random", "dim": "300"}, r"baselines\.x of .*: dim is '300', expected int"),
         ("baselines", {"kind": "random", "seed": None}, r"seed is None, expected int"),
         ("baselines", ["overlap"], r"baselines\.x of .* is \['overlap'\]: expected a mapping with kind, hub"),
@@ -135,6 +142,11 @@ def test_values_of_another_type_are_refused(tmp_path, kind, fields, message):
         ),
         ("baselines", {"kind": "random", "dim": 0}, r"baseline\.dim is 0, expected at least 1"),
         ("baselines", {"kind": "random", "seed": -1}, r"baseline\.seed is -1, expected at least 0"),
+        (
+            "datasets",
+            {"path": "a", "permute_labels": 0, "pair_at_random": 0},
+            r"permute_labels and pair_at_random are two controls: give each an entry of its own",
+        ),
         ("datasets", {"path": "a", "columns": {"labels": "x"}}, r"columns has unknown 'labels': did you mean label\?"),
         (
             "models",
@@ -333,6 +345,17 @@ def test_local_paths_are_those_of_all_files_of_an_entry():
 def test_a_model_that_nobody_trained_is_a_control():
     assert Model(random=0, tokenizer="world").is_control
     assert not Model(path="x").is_control
+    assert not Model(path="x", shuffle_words=0).is_control, "it was trained, so poolings and probes are fitted to it"
+
+
+def test_what_one_yaml_entry_takes_of_another_is_in_it(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text("models:\n  a: &a {path: x, bos: 0}\n  b: {<<: *a, bos: 1, shuffle_words: 2}\n  c: {<<: *d}\n")
+    with pytest.raises(InputError, match=r"catalog\.yaml is not YAML: found undefined alias.*line 4"):
+        entry("models", "b", path)
+    path.write_text(path.read_text().replace("*d", "*a, random: 0"))
+    assert entry("models", "a", path) == Model(path="x", bos=0)
+    assert entry("models", "b", path) == Model(path="x", bos=1, shuffle_words=2)
 
 
 def test_every_registry_has_each_kind_once():

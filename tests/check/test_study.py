@@ -113,6 +113,13 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
         ("datasets.sample", {"pth": "x.csv"}, "unknown pth (did you mean path?"),
         ("datasets.sample", {"path": "a.csv", "hub": "a/b"}, "dataset sample has hub and path: give exactly one"),
         ("datasets.sample", {}, "dataset sample has no source"),
+        ("datasets.sample", {"path": "a.csv", "permute_labels": "yes"}, "permute_labels is 'yes', expected int | None"),
+        (
+            "datasets.sample",
+            {"path": "a.csv", "permute_label": 0},
+            "permute_label (did you mean permute_labels?",
+        ),
+        ("models.demo", {"path": "data/demo/model", "shuffle_words": True}, "shuffle_words is True, expected int"),
         ("datasets.sample", {"hub": "a/b", "columns": {"sentnce1": "x"}}, "did you mean sentence1"),
         (
             "datasets.sample",
