@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.formats import fits
+from pipeline.report import controls
 from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Material, Method
 from pipeline.report.numbers import is_significant, with_interval
@@ -16,25 +17,28 @@ def sections(material: Material, method: Method, split: str) -> list[str]:
     if best.is_empty():
         return [f"On {escaped(split)}, rho is undefined for every encoder.", ""]
     first = best.row(0, named=True)
-    sentences = [
-        f"On {escaped(split)}, {_encoder(first)} has the largest rho: {with_interval(first, 'spearman')}.",
-    ]
+    named = _encoder(first, material)
+    sentences = [f"On {escaped(split)}, {named} has the largest rho: {with_interval(first, 'spearman')}."]
     models = best.filter(pl.col("encoder").is_in(list(material.manifests)))
     if len(models) and first["encoder"] not in material.manifests:
         model = models.row(0, named=True)
-        sentences.append(f"The best model is {_encoder(model)}: {with_interval(model, 'spearman')}.")
+        sentences.append(f"The best model is {_encoder(model, material)}: {with_interval(model, 'spearman')}.")
     if method.reference and best["difference"].is_not_null().any():
         sentences.append(_against(best, escaped(method.reference)))
     return [" ".join(sentences), ""]
 
 
-def _encoder(row: dict) -> str:
-    """An encoder with what its layer and pooling are, where it has any: demo (mean, layer 1)."""
+def _encoder(row: dict, material: Material) -> str:
+    """An encoder with what its layer and pooling are, where it has any, and whether it is a control: demo (mean, layer
+    1).
+    """
     details = []
     if row["pooling"] not in (None, "mean") or row["layer"] is not None:
         details.append(words(row["pooling"]))
     if row["layer"] is not None:
         details.append(f"layer {row['layer']}")
+    if control := controls.of_model(material.manifests.get(row["encoder"])):
+        details.append(f"a control: {control}")
     return f"**{escaped(row['name'])}**" + (f" ({', '.join(details)})" if details else "")
 
 
