@@ -304,6 +304,8 @@ def test_one_source_is_exactly_one():
         (Dataset(hub="a/b"), "hub"),
         (Dataset(path="a.csv"), "path"),
         (Model(random=0), "random"),
+        (Model(random=0, path="x"), "random"),
+        (Model(random=0, hub="a/b"), "random"),
         (Model(path="x", revision="1"), "path"),
         (Baseline(kind="vectors", url="https://example.org/a.txt"), "url"),
         (Baseline(kind="overlap"), None),
@@ -314,9 +316,9 @@ def test_the_source_of_an_entry(given, expected):
     assert source_of(given, "it") == expected
 
 
-@pytest.mark.parametrize("given", [Dataset(), Model(), Baseline(kind="vectors"), Model(random=0, hub="a/b")])
+@pytest.mark.parametrize("given", [Dataset(), Model(), Baseline(kind="vectors"), Model(random=0, hub="a/b", path="x")])
 def test_an_entry_without_a_source_or_with_two_is_refused(given):
-    with pytest.raises(InputError, match=r"it has (no source|hub and random): give exactly one of"):
+    with pytest.raises(InputError, match=r"it has (no source|hub and path and random): give exactly one of"):
         source_of(given, "it")
 
 
@@ -329,6 +331,7 @@ def test_an_entry_without_a_source_or_with_two_is_refused(given):
         ({"random": 0, "tokenizer": {"kind": "hf", "path": "x"}}, TokenizerSource("hf", path="x")),
         ({"hub": "a/b", "tokenizer": {"kind": "gpt2", "hub": "c/d"}}, TokenizerSource("gpt2", hub="c/d")),
         ({"random": 0}, TokenizerSource("hf")),
+        ({"random": 0, "path": "weights"}, TokenizerSource("hf", path="weights")),
     ],
 )
 def test_a_tokenizer_is_the_models_own_unless_it_is_named(fields, expected):
