@@ -29,16 +29,17 @@ def sections(material: Material, method: Method, split: str) -> list[str]:
 
 
 def _encoder(row: dict, material: Material) -> str:
-    """An encoder with what its layer and pooling are, where it has any, and whether it is a control: demo (mean, layer
-    1).
-    """
+    """An encoder with its pooling and layer, where it has any, and with what makes it no result: demo (mean, layer 1)."""
     details = []
     if row["pooling"] not in (None, "mean") or row["layer"] is not None:
         details.append(words(row["pooling"]))
     if row["layer"] is not None:
         details.append(f"layer {row['layer']}")
-    if control := controls.of_model(material.manifests.get(row["encoder"])):
+    manifest = material.manifests.get(row["encoder"])
+    if control := controls.of_model(manifest):
         details.append(f"a control: {control}")
+    elif manifest and manifest["gate"] and not manifest["gate"]["passed"]:
+        details.append("which fails the language-model check")
     return f"**{escaped(row['name'])}**" + (f" ({', '.join(details)})" if details else "")
 
 

@@ -235,6 +235,8 @@ def test_a_model_that_is_a_control_is_called_one_wherever_it_is_named(rng, mater
     assert verdicts == ["yes (shuffled words)", "yes"]
     assert "| bytes, words shuffled with seed 0 |" in page_of
     assert "Warning" not in page_of
+    failed = making.material(rng, table, manifests=material.manifests | {"m": making.manifest("m", FAILED)})
+    assert "(mean, layer 1, which fails the language-model check) has the largest rho" in text_of(failed)
     both = shuffled | {"gate": FAILED, "parts": shuffled["parts"] | {"weights": {"random": 1}}}
     page_of = text_of(making.material(rng, table, manifests=material.manifests | {"m": both}))
     assert "It is a control: random weights and shuffled words." in page_of.splitlines()[2]
