@@ -29,7 +29,7 @@ def sections(material: Material, method: Method, split: str) -> list[str]:
 
 
 def _encoder(row: dict, material: Material) -> str:
-    """An encoder with its pooling and layer, where it has any, and with what makes it no result: demo (mean, layer 1)."""
+    """An encoder with its pooling and layer, and what makes it no result, where it has any: demo (mean, layer 1)."""
     details = []
     if row["pooling"] not in (None, "mean") or row["layer"] is not None:
         details.append(words(row["pooling"]))

@@ -10,10 +10,17 @@ PAIRS = {
     "of the pairs as they were. Rho should be near 0, but for what a first sentence tells by itself.",
 }
 
+NAMES = {"permute_labels": "permuted labels", "pair_at_random": "random pairs"}
+
 
 def of_pairs(control: Mapping[str, int] | None) -> list[str]:
     """The first lines of a page on pairs that are a control (formats.pairs.INFO); nothing for other pairs."""
     return [line for name, seed in (control or {}).items() for line in (f"> **{PAIRS[name].format(seed)}**", "")]
+
+
+def in_words(control: Mapping[str, int] | None) -> str:
+    """What makes pairs a control, in two words; nothing for other pairs."""
+    return " and ".join(NAMES[name] for name in control or {})
 
 
 def of_model(manifest: Mapping[str, Any] | None) -> str:

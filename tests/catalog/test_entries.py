@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import InputError
+from pipeline.base.settings import read_yaml
 from pipeline.catalog import entries
 from pipeline.catalog.dataset import COLUMNS
 from pipeline.catalog.entries import (
@@ -55,6 +56,14 @@ def test_every_entry_of_the_committed_catalogue_parses_and_has_one_source(kind, 
 
 def test_the_committed_catalogue_has_no_other_kinds():
     assert {kind for kind, _ in NAMES} == {"datasets", "models", "baselines"} == ENTRIES.keys()
+
+
+def test_dvc_sees_in_the_committed_catalogue_what_we_see():
+    """Also where an entry takes the fields of another: else its results would go stale when that one changes."""
+    load_yaml = pytest.importorskip("dvc.utils.serialize").load_yaml
+    ours = read_yaml(COMMITTED)
+    assert load_yaml(COMMITTED) == ours
+    assert ours["models"]["demo-shuffled"] == {"path": "data/demo/model", "shuffle_words": 0}
 
 
 def test_local_files_of_the_committed_catalogue_exist():
