@@ -43,6 +43,7 @@ def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, s
     tables.write(layers, pl.concat(by_layer), tables.CURVES)
     facts = {
         "dataset": info["dataset"],
+        "control": info["control"],
         "chosen_on": splits.chosen_on(pairs_table["split"]),
         "subsets": info["subsets"],
     }

@@ -14,8 +14,8 @@ from pipeline.base.errors import InputError
 from pipeline.base.files import write_text
 from pipeline.check.study import check_entry
 from pipeline.formats import datasets, tables
+from pipeline.report import controls, datasets_picture, pictures
 from pipeline.report import datasets as report
-from pipeline.report import datasets_picture, pictures
 from pipeline.report.material import Method
 
 RESULTS = Path("results")
@@ -36,7 +36,8 @@ def main(
         table = report.joined(found)
         method = Method(section.confidence, section.resamples, section.reference)
         tables.write(RESULTS / "datasets.csv", table, datasets.DATASETS)
-        write_text(RESULTS / "datasets.md", report.page(table, method, failed))
+        control = {name: controls.in_words(info["control"]) for name, (_, info) in found.items()}
+        write_text(RESULTS / "datasets.md", report.page(table, method, failed, control))
         pictures.save(datasets_picture.draw(table, section.reference), RESULTS / "datasets.png")
         print("Read results/datasets.md; the picture is results/datasets.png and .svg.")
     if failed:

@@ -19,7 +19,7 @@ def main(
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
     use_threads(threads)
-    entry, params = entries.entry("models", model), settings.section(Dump)
+    entry, params = weights.drawn(entries.entry("models", model), model), settings.section(Dump)
     read = token_files.read(tokens, model)
     texts = pairs.read_sentences(sentences)["text"].to_list()
     path = weights.locate(entry, model)

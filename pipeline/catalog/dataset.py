@@ -40,6 +40,10 @@ class Dataset:
     """our split -> the source's split; all of the source's where left out"""
     subsets: dict = field(default_factory=dict)
     """name -> "split[:n]": the first n pairs of a split, reported beside the splits"""
+    permute_labels: int | None = None
+    """seed of a control: the labels of each split are permuted, so that no score should order its pairs"""
+    pair_at_random: int | None = None
+    """seed of a control: first sentences meet other second sentences of their split, and keep their labels"""
 
     def __post_init__(self) -> None:
         as_text(self, "config", "revision")
@@ -52,7 +56,15 @@ class Dataset:
             theirs = [str(value) for value in mapping.values()]
             if twice := sorted({value for value in theirs if theirs.count(value) > 1}):
                 raise InputError(f"{name} has {twice[0]} of the source twice: one of ours would be lost")
+        if self.permute_labels is not None and self.pair_at_random is not None:
+            raise InputError("permute_labels and pair_at_random are two controls: give each an entry of its own")
         files_of(self)
+
+    @property
+    def control(self) -> dict[str, int] | None:
+        """{permute_labels or pair_at_random: its seed}; None for the pairs as they are."""
+        given = {name: getattr(self, name) for name in ("permute_labels", "pair_at_random")}
+        return {name: seed for name, seed in given.items() if seed is not None} or None
 
 
 def files_of(entry: Dataset) -> list[tuple[str | None, str]]:

@@ -37,7 +37,9 @@ class Model:
     path: str | None = None
     """a folder in the hub's layout, or a BlinkDL RWKV-6 checkpoint (file or folder)"""
     random: int | None = None
-    """seed of random weights, an untrained control; `config` then holds model_type and sizes"""
+    """seed of random weights, an untrained control: of the config of `hub` or `path`, whose weights are not read, or
+    without these of `config`, which then holds model_type and sizes
+    """
     config: dict = field(default_factory=dict)
     """fields of the model's config to set or override"""
     tokenizer: str | dict = "hf"
@@ -46,6 +48,8 @@ class Model:
     """token id put before every sentence; left out for none. It changes RWKV's states by 9-50 %."""
     special_tokens: bool = False
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
+    shuffle_words: int | None = None
+    """seed of a control: the words of every sentence come in another order before they become tokens"""
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None
@@ -166,6 +170,8 @@ def source_of(entry: Dataset | Model | Baseline, what: str) -> str | None:
     if isinstance(entry, Dataset):
         return one_source(what, {"hub": entry.hub, "path": entry.path})
     if isinstance(entry, Model):
+        if entry.random is not None and (entry.hub is None) != (entry.path is None):
+            return "random"
         return one_source(what, {"hub": entry.hub, "path": entry.path, "random": entry.random})
     if entry.kind == "encoder":
         return one_source(what, {"hub": entry.hub, "path": entry.path})

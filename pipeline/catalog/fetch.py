@@ -28,6 +28,16 @@ def local(path: str | Path, what: str) -> Path:
     return place
 
 
+def config_file(folder: Path, what: str) -> Path:
+    """The config.json of a folder, of which random weights are to be. InputError where there is none."""
+    if not (file := folder / "config.json").exists():
+        raise InputError(
+            f"{what} is to have random weights of the config in {folder}, which has no config.json: give `config` with "
+            "model_type and sizes instead, and a `tokenizer`"
+        )
+    return file
+
+
 def snapshot(repo: str, revision: str | None, patterns: list[str], what: str) -> Path:
     """The local folder of a hub repository at a revision, a commit at best (`revisions.commit_of`), downloaded if it is
     not cached. Python files are never fetched.

@@ -22,7 +22,7 @@ from pipeline.catalog.entries import (
     source_of,
     tokenizer_source,
 )
-from pipeline.catalog.fetch import local
+from pipeline.catalog.fetch import config_file, local
 from pipeline.cost.settings import Efficiency
 from pipeline.dump.settings import Dump
 from pipeline.finetune.settings import Finetune
@@ -100,7 +100,9 @@ def check_entry(kind: str, name: str, catalog: str) -> Dataset | Model | Baselin
     what = f"{kind[:-1]} {name}"
     source_of(named, what)
     if isinstance(named, Model):
-        if named.is_control and "model_type" not in named.config:
+        if named.random is not None and named.path is not None:
+            config_file(local(named.path, what), what)
+        elif named.is_control and named.hub is None and "model_type" not in named.config:
             raise InputError(f"{what} is random but has no config.model_type: give it, such as rwkv6, and the sizes")
         tokenizer = tokenizer_source(named)
         if tokenizer.kind in TOKENIZERS_FROM_FILES:

@@ -24,7 +24,8 @@ from pipeline.text.tokenizers import encode, tokenizer_of
 
 def layered(name: str, device: str) -> Encoder:
     """A model of the catalogue: the mean over the tokens of a layer, after which nothing is computed."""
-    entry, limits, dtype = entries.entry("models", name), settings.section(Tokenize), settings.section(Dump).dtype
+    entry = weights.drawn(entries.entry("models", name), name)
+    limits, dtype = settings.section(Tokenize), settings.section(Dump).dtype
     path = weights.locate(entry, name)
     model = load.load(entry, path, name, dtype)
     model.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation

@@ -73,7 +73,8 @@ def unigram_bits_per_byte(ids: Sequence[np.ndarray], n_symbols: int, n_bytes: in
 def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget: int) -> Reading | None:
     """Measure about `budget` tokens of whole sentences.
 
-    texts: all sentences, in the order of sentence_id. None when the model has no causal head, the budget is 0, or every
+    texts: all sentences, in the order of sentence_id, as they were before a control shuffled their words: shuffled ones
+    have the same bytes. None when the model has no causal head, the budget is 0, or every
     sentence was truncated.
     """
     complete = np.flatnonzero(~tokens.truncated)

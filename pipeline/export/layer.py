@@ -72,7 +72,7 @@ def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: 
     named, dump = Pooling.parse(pooling), settings.section(Dump)
     if named.kind != "tokens":
         raise InputError(f"pooling {pooling} takes more than the states of a sentence: only fixed ones can be exported")
-    entry, limits = entries.entry("models", model), settings.section(Tokenize)
+    entry, limits = weights.drawn(entries.entry("models", model), model), settings.section(Tokenize)
     network = load.load(entry, weights.locate(entry, model), model, dump.dtype)
     (number,) = layer_numbers([layer], depth_of(network))
     tokenizer = tokenizer_of(entry, model)

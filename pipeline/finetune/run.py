@@ -50,7 +50,7 @@ def finetune(task: Task, device: torch.device, out: Path, log: Callable[[str], N
     """
     name, entry, section = task.model, task.entry, task.settings
     learned_from = train_pairs(task.pairs, task.sentences, section.dataset)
-    base = replace(entry, adapter=None)
+    base = weights.drawn(replace(entry, adapter=None), name)
     path = weights.locate(base, name)
     network = load.load(base, path, name, "float32")
     tokenizer = tokenizer_of(base, name)

@@ -32,6 +32,7 @@ SENTENCES = {
 INFO: dict[str, tuple[type | tuple[type, ...], str]] = {
     "dataset": (str, "its name in catalog.yaml"),
     "source": ((dict, type(None)), "hub, revision and commit of its repository; null where it is not of the hub"),
+    "control": ((dict, type(None)), "permute_labels or pair_at_random -> its seed; null for the pairs as they are"),
     "graded": (bool, "whether labels are grades rather than 0 and 1"),
     "splits": (dict, "pairs of each split"),
     "shared": (dict, "pairs of each split in components that reach into another split"),

@@ -184,8 +184,9 @@ def read(path: str | Path, columns: Columns, stage: str) -> pl.DataFrame:
     return table
 
 
-SUMMARY = {
+SUMMARY: dict[str, tuple[type | tuple[type, ...], str]] = {
     "dataset": (str, "its name in catalog.yaml"),
+    "control": ((dict, type(None)), "permute_labels or pair_at_random -> its seed; null for the pairs as they are"),
     "chosen_on": (str, "the split that layers were chosen on"),
     "subsets": (dict, "name -> [split, n]"),
     "models": (dict, "model -> what was left out, learned and looked at"),

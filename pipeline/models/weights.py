@@ -1,17 +1,42 @@
 """Where the weights of a catalogue entry lie, and what determines them (a part of contract C6)."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import InputError
 from pipeline.catalog import revisions
 from pipeline.catalog.entries import Model, source_of
-from pipeline.catalog.fetch import digest, local, snapshot
+from pipeline.catalog.fetch import config_file, digest, local, snapshot
 from pipeline.formats import finetunes
 from pipeline.models.checkpoints import checkpoint_files
+from pipeline.models.configs import folder_config
 
 DESCRIPTIONS = ["*.json", "*.txt", "*.model"]
 """files of a repository of the hub that say what its weights are"""
+
+OF_FILES = {"architectures", "dtype", "id2label", "label2id", "transformers_version"}
+"""fields of a config that say how weights were saved or what a classifier's classes are called"""
+
+
+def drawn(entry: Model, name: str) -> Model:
+    """A model with random weights, with all of its config in `config`: that of its hub or path, where it names one, of
+    which no weights are fetched. Other models as they are.
+
+    InputError where there is no config.json.
+    """
+    if entry.random is None or (entry.hub is None and entry.path is None):
+        return entry
+    what = f"model {name}"
+    if entry.path is not None:
+        folder = local(entry.path, what)
+    else:
+        commit = revisions.commit_of(str(entry.hub), entry.revision, what)
+        folder = snapshot(str(entry.hub), commit, DESCRIPTIONS, what)
+    config = folder_config(config_file(folder, what).parent, entry.config)
+    known = {field.name for field in dataclasses.fields(type(config))} - OF_FILES
+    fields = {field: value for field, value in config.to_diff_dict().items() if field in known}
+    return dataclasses.replace(entry, config={"model_type": config.model_type} | fields)
 
 
 def locate(entry: Model, name: str) -> Path | None:
@@ -21,10 +46,11 @@ def locate(entry: Model, name: str) -> Path | None:
     if entry.adapter is not None and not adapter_files(Path(entry.adapter)):
         remedy = "Mend `adapter` in catalog.yaml" if entry.finetune is None else f"Run: dvc repro finetune@{name}"
         raise InputError(f"{what}: {entry.adapter} holds no adapter ({' or '.join(finetunes.WEIGHTS[1:])}). {remedy}")
+    if entry.random is not None:
+        return None
     if entry.path is not None:
         return local(entry.path, what)
-    if entry.hub is None:
-        return None
+    assert entry.hub is not None
     commit = revisions.commit_of(entry.hub, entry.revision, what)
     folder = snapshot(entry.hub, commit, [*DESCRIPTIONS, "*.safetensors"], what)
     if not list(folder.glob("*.safetensors")):
@@ -40,8 +66,8 @@ def source(entry: Model, path: Path | None) -> dict[str, str] | None:
 
 
 def fingerprint(entry: Model, path: Path | None) -> dict[str, Any]:
-    """What determines the weights: sha256 of the files, or the seed; the config's fields that the entry sets; and the
-    adapter, where there is one.
+    """What determines the weights: sha256 of the files, or the seed (of a `drawn` entry); the config's fields that the
+    entry sets; and the adapter, where there is one.
     """
     learned = {} if entry.adapter is None else {"adapter": digest(adapter_files(Path(entry.adapter)))}
     if path is None:

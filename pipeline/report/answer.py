@@ -6,12 +6,14 @@ from typing import Any
 import polars as pl
 
 from pipeline.formats import fits
-from pipeline.report import depth
+from pipeline.report import controls, depth
 from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Material, Method
 from pipeline.report.numbers import is_significant, signed, span, with_interval
 from pipeline.report.rows import selected
 from pipeline.report.sentences import listed
+
+Manifests = Mapping[str, Mapping[str, Any]]
 
 
 def sections(material: Material, method: Method, split: str) -> list[str]:
@@ -21,19 +23,19 @@ def sections(material: Material, method: Method, split: str) -> list[str]:
     if best.is_empty():
         return [f"On {escaped(split)}, rho is undefined for every encoder.", ""]
     models = best.filter(pl.col("encoder").is_in(list(material.manifests)))
-    lines = [f"- **Best on {escaped(split)}:** {leader(best, models, method.reference)}"]
+    lines = [f"- **Best on {escaped(split)}:** {leader(best, models, material.manifests, method.reference)}"]
     if trends := depth.clauses(best.filter(pl.col("slope").is_not_null())):
         lines.append(f"- **Depth:** rho {trends}.")
     if len(best) > 1:
-        lines.append(f"- **Not separable from the best:** {not_separable(best)}")
+        lines.append(f"- **Not separable from the best:** {not_separable(best, material.manifests)}")
     return [*lines, ""]
 
 
-def leader(best: pl.DataFrame, models: pl.DataFrame, reference: str | None) -> str:
+def leader(best: pl.DataFrame, models: pl.DataFrame, manifests: Manifests, reference: str | None) -> str:
     """The encoder with the largest rho, by how much it leads, and the best model where that is another."""
     first = best.row(0, named=True)
-    sentences = [f"{called(first)}, with a rho of {with_interval(first, 'spearman')}."]
-    leads = [f"{lead(row)} above the next, {called(row)}" for row in best[1:2].iter_rows(named=True)]
+    sentences = [f"{called(first, manifests)}, with a rho of {with_interval(first, 'spearman')}."]
+    leads = [f"{lead(row)} above the next, {called(row, manifests)}" for row in best[1:2].iter_rows(named=True)]
     if first["name"] == reference:
         sentences.append("It is the reference.")
     else:
@@ -43,7 +45,7 @@ def leader(best: pl.DataFrame, models: pl.DataFrame, reference: str | None) -> s
         sentences.append(f"That is {', and '.join(leads)}.")
     if len(models) and models["name"][0] != first["name"]:
         model = models.row(0, named=True)
-        sentences.append(f"The best model is {called(model)}: {with_interval(model, 'spearman')}.")
+        sentences.append(f"The best model is {called(model, manifests)}: {with_interval(model, 'spearman')}.")
     return " ".join(sentences)
 
 
@@ -53,12 +55,12 @@ def lead(row: Mapping[str, Any]) -> str:
     return signed({name: None if row[of] is None else -row[of] for name, of in names.items()}, "lead")
 
 
-def not_separable(best: pl.DataFrame) -> str:
+def not_separable(best: pl.DataFrame, manifests: Manifests) -> str:
     """Which encoders do not differ significantly from the best, and which differences would have been found."""
     others = best[1:].filter(pl.col("below_best_p").is_not_null())
     if others.is_empty():
         return "not known, since nothing could be tested."
-    alike = [called(row) for row in others.iter_rows(named=True) if not is_significant(row["below_best_p"])]
+    alike = [called(row, manifests) for row in others.iter_rows(named=True) if not is_significant(row["below_best_p"])]
     text = listed(alike) if alike else "none; every other encoder is significantly below it"
     if len(alike) == len(others) > 2:
         text = f"all of the {len(others)} others"
@@ -68,13 +70,18 @@ def not_separable(best: pl.DataFrame) -> str:
     )
 
 
-def called(row: Mapping[str, Any]) -> str:
-    """An encoder with what its layer and pooling are, where it has any: demo (mean, layer 1)."""
+def called(row: Mapping[str, Any], manifests: Manifests) -> str:
+    """An encoder with its pooling and layer, and what makes it no result, where it has any: demo (mean, layer 1)."""
     details = []
     if row["pooling"] not in (None, "mean") or row["layer"] is not None:
         details.append(words(row["pooling"]))
     if row["layer"] is not None:
         details.append(f"layer {row['layer']}")
+    manifest = manifests.get(row["encoder"])
+    if control := controls.of_model(manifest):
+        details.append(f"a control: {control}")
+    elif manifest and manifest["gate"] and not manifest["gate"]["passed"]:
+        details.append("which fails the language-model check")
     return f"**{escaped(row['name'])}**" + (f" ({', '.join(details)})" if details else "")
 
 

@@ -36,15 +36,20 @@ def joined(found: Mapping[str, tuple[pl.DataFrame, Mapping[str, Any]]]) -> pl.Da
     return pl.concat(tables)
 
 
-def page(joined: pl.DataFrame, method: Method, failed: Sequence[str] = ()) -> str:
-    """The text of the page, with datasets.png beside it."""
+def page(
+    joined: pl.DataFrame, method: Method, failed: Sequence[str] = (), controls: Mapping[str, str] | None = None
+) -> str:
+    """The text of the page, with datasets.png beside it.
+
+    controls: {data set: what makes it a control, or nothing} (`controls.in_words`).
+    """
     joined = without_nan(joined)
     best = joined.filter("reported", "selected")
     names = best["dataset"].unique(maintain_order=True).to_list()
     lines = [f"# {len(names)} data sets, the same encoders" if len(names) > 1 else f"# {escaped(names[0])}", ""]
     if failed:
         lines += [f"**Missing, because the run failed: {', '.join(map(escaped, failed))}.**", ""]
-    lines += [*answers(best, method.reference), ""]
+    lines += [*answers(best, method.reference, controls or {}), ""]
     lines += ["![Spearman's rho by layer on each data set](datasets.png)", "", caption(method), ""]
     lines += section("Rho", *encoders(best, "spearman", method.reference))
     if method.reference:
@@ -54,14 +59,14 @@ def page(joined: pl.DataFrame, method: Method, failed: Sequence[str] = ()) -> st
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def answers(best: pl.DataFrame, reference: str | None) -> list[str]:
-    """A line for each data set: who is best, and who is significantly above the reference."""
+def answers(best: pl.DataFrame, reference: str | None, controls: Mapping[str, str]) -> list[str]:
+    """A line for each data set: whether it is a control, who is best, and who is significantly above the reference."""
     lines = []
     for (name,), rows in best.filter(pl.col("spearman").is_not_null()).group_by("dataset", maintain_order=True):
         first = rows.sort("spearman", descending=True).row(0, named=True)
-        line = (
-            f"- {escaped(str(name))}: {called(first)} has the largest rho, {numbers.with_interval(first, 'spearman')}."
-        )
+        what = f" (a control: {control})" if (control := controls.get(str(name))) else ""
+        rho = numbers.with_interval(first, "spearman")
+        line = f"- {escaped(str(name))}{what}: {called(first)} has the largest rho, {rho}."
         if reference:
             ordered = rows.sort("spearman", descending=True).rows(named=True)
             line += f" {significantly(ordered, 'difference_p', escaped(reference), called)}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.formats.manifest import seed_groups
+from pipeline.report import controls
 from pipeline.report.markdown import Cell, escaped, section, table
 from pipeline.report.numbers import fixed
 from pipeline.report.sentences import listed
@@ -16,10 +17,12 @@ def warnings(manifests: Mapping[str, Manifest]) -> list[str]:
     lines = []
     for name, manifest in manifests.items():
         gate = manifest["gate"]
-        if gate is None or gate["passed"] or is_random(manifest):
+        if gate is None or gate["passed"] or controls.is_random(manifest):
             continue
         unigram = min(gate["unigram_byte"], gate["unigram_token"])
         cause = "Either it is untrained, or its tokenizer is not the one it was trained with."
+        if control := controls.of_model(manifest):
+            cause = f"It is a control: {control}."
         bits = f"It needs {fixed(gate['bits_per_byte'], 2)} bits per byte, a unigram model {fixed(unigram, 2)}."
         lines += [
             f"> **Warning: {escaped(name)} fails the language-model check.** {bits} {cause} What its layers show here "
@@ -34,7 +37,7 @@ def untrained(manifests: Mapping[str, Manifest]) -> list[str]:
     failed = [
         f"**{escaped(name)}**"
         for name, manifest in manifests.items()
-        if is_random(manifest) and manifest["gate"] is not None and not manifest["gate"]["passed"]
+        if controls.is_random(manifest) and manifest["gate"] is not None and not manifest["gate"]["passed"]
     ]
     if not failed:
         return []
@@ -45,11 +48,6 @@ def untrained(manifests: Mapping[str, Manifest]) -> list[str]:
         "layers show is not language understanding.",
         "",
     ]
-
-
-def is_random(manifest: Manifest) -> bool:
-    """Whether nobody trained the model."""
-    return "random" in manifest["parts"]["weights"]
 
 
 def seeds(manifests: Mapping[str, Manifest]) -> dict[str, str]:
@@ -78,11 +76,11 @@ def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
 
 
 def _verdict(manifest: Manifest) -> str:
-    if manifest["gate"] is None:
-        return "not measured"
-    if manifest["gate"]["passed"]:
-        return "yes"
-    return "no (random weights)" if is_random(manifest) else "**no: check the tokenizer**"
+    control = controls.of_model(manifest)
+    if manifest["gate"] is not None and not manifest["gate"]["passed"] and not control:
+        return "**no: check the tokenizer**"
+    verdict = "not measured" if manifest["gate"] is None else "yes" if manifest["gate"]["passed"] else "no"
+    return f"{verdict} ({control})" if control else verdict
 
 
 def coverage(baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -127,6 +125,11 @@ def provenance(manifests: Mapping[str, Manifest], info: Mapping[str, Any]) -> li
     return [*section("Where the pairs come from", pairs), *dumps(manifests)] if pairs else dumps(manifests)
 
 
+def _tokenizer(fingerprint: Mapping[str, Any]) -> str:
+    kind, seed = escaped(fingerprint["kind"]), fingerprint.get("shuffle_words")
+    return kind if seed is None else f"{kind}, words shuffled with seed {seed}"
+
+
 def dumps(manifests: Mapping[str, Manifest]) -> list[str]:
     """What determined the dump of each model."""
     if not manifests:
@@ -134,13 +137,13 @@ def dumps(manifests: Mapping[str, Manifest]) -> list[str]:
     cells: list[list[Cell]] = []
     for name, manifest in manifests.items():
         parts, sources = manifest["parts"], manifest["sources"]
-        weights = f"sha256 {parts['weights']['sha256'][:12]}" if not is_random(manifest) else None
+        weights = f"sha256 {parts['weights']['sha256'][:12]}" if not controls.is_random(manifest) else None
         cells.append(
             [
                 escaped(name),
                 weights or f"random, seed {parts['weights']['random']}",
                 at_commit(sources["weights"]),
-                escaped(parts["tokens"]["tokenizer"]["kind"]),
+                _tokenizer(parts["tokens"]["tokenizer"]),
                 at_commit(sources["tokenizer"]),
                 f"{parts['dtype']}, stored as {manifest['store']}",
                 f"{manifest['keep']} of {len(manifest['layers'])} layers",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.formats import splits as splits_of
-from pipeline.report import answer, correlations, depth, diagnosis, examples, methods, models, norms
+from pipeline.report import answer, controls, correlations, depth, diagnosis, examples, methods, models, norms
 from pipeline.report.layers_picture import CURVE, MOST_EDGES
 from pipeline.report.markdown import escaped, section
 from pipeline.report.material import Material, Method
@@ -22,7 +22,8 @@ def page(material: Material, method: Method, settings: Report) -> str:
     table, info, manifests = material.table, material.info, material.manifests
     splits = reported_splits(table, info["subsets"])
     main = splits_of.main_split(splits, info["subsets"]) or splits[-1]
-    lines = [f"# {escaped(info['dataset'])}: similarity scores against labels", "", *models.warnings(manifests)]
+    lines = [f"# {escaped(info['dataset'])}: similarity scores against labels", ""]
+    lines += [*controls.of_pairs(info["control"]), *models.warnings(manifests)]
     lines += norms.warnings(material.scores.norms, manifests)
     lines += [*answer.sections(material, method, main), *diagnosis.sections(table, method, main)]
     lines += [*models.untrained(manifests), *answer.on_learned_poolings(table)]

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.formats.splits import main_split
-from pipeline.report import attention, combinations, learned, methods, verdicts
+from pipeline.report import attention, combinations, controls, learned, methods, verdicts
 from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import percent
@@ -19,7 +19,7 @@ def page(table: pl.DataFrame, summary: Mapping[str, Any], method: Method) -> str
     table = without_nan(table)
     models = table["encoder"].unique(maintain_order=True).to_list()
     others = [model for model in summary["models"] if model not in models]
-    lines = [f"# {escaped(summary['dataset'])}: which pooling?", ""]
+    lines = [f"# {escaped(summary['dataset'])}: which pooling?", "", *controls.of_pairs(summary["control"])]
     for model in models:
         lines += verdicts.of_model(table.filter(encoder=model))
     lines += left_out({escaped(model): _why(summary["models"][model]) for model in others}, "compared")

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.formats.splits import main_split
-from pipeline.report import methods, sentences
+from pipeline.report import controls, methods, sentences
 from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.material import Method
 from pipeline.report.numbers import (
@@ -32,7 +32,7 @@ def page(rows: pl.DataFrame, left_out: Mapping[str, str], info: Mapping[str, Any
     with probes.png beside it.
     """
     rows, split = without_nan(rows), shown_split(rows, info["subsets"])
-    lines = [f"# {escaped(info['dataset'])}: what can a probe read?", ""]
+    lines = [f"# {escaped(info['dataset'])}: what can a probe read?", "", *controls.of_pairs(info["control"])]
     best = rows.filter("selected", split=split or "")
     lines += verdicts(best)
     lines += sentences.left_out({escaped(name): escaped(reason) for name, reason in left_out.items()}, "probed")

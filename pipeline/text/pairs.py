@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
+from pipeline.text import controls
 from pipeline.text.columns import missing_label
 from pipeline.text.settings import Prepare
 from pipeline.text.sources import pinned, read_rows
@@ -37,6 +38,7 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
         check_beginning(beginning, rows, what, f"prepare.limit ({settings.limit})")
         rows = beginning
     check(rows, what)
+    rows = controls.applied(entry, rows, what)
     ids = numbered(rows)
     first, second = (np.array([ids[text] for text in rows[column]]) for column in ("sentence1", "sentence2"))
     pairs = pl.DataFrame(
@@ -54,6 +56,7 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
     info = {
         "dataset": name,
         "source": source,
+        "control": entry.control,
         "graded": bool(set(pairs["label"].unique()) - {0.0, 1.0}),
         "splits": {split: int(n) for split, n in pairs.group_by("split", maintain_order=True).len().iter_rows()},
         "shared": shared(pairs),

@@ -13,6 +13,7 @@ from pipeline.base.errors import InputError, first_line
 from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import TOKENIZERS_FROM_FILES, Model, one_source, tokenizer_source
 from pipeline.formats.tokens import Tokens
+from pipeline.text.controls import shuffled_words
 from pipeline.text.settings import Tokenize
 
 FILES = ["*.json", "*.txt", "*.model"]
@@ -131,7 +132,26 @@ TOKENIZERS: dict[str, Callable[[Path | None, bool], Tokenizer]] = {
 
 
 def tokenizer_of(entry: Model, name: str) -> Tokenizer:
-    """The tokenizer that a model's entry names, or the model's own. InputError when its files cannot be had."""
+    """The tokenizer that a model's entry names, or the model's own, of words in the order that the entry asks for.
+
+    InputError when its files cannot be had.
+    """
+    tokenizer = _named(entry, name)
+    return tokenizer if entry.shuffle_words is None else shuffling(tokenizer, entry.shuffle_words)
+
+
+def shuffling(tokenizer: Tokenizer, seed: int) -> Tokenizer:
+    """A tokenizer that first puts the words of a text into another order."""
+    shorten = tokenizer.shorten
+    return replace(
+        tokenizer,
+        encode=lambda texts: tokenizer.encode([shuffled_words(text, seed) for text in texts]),
+        fingerprint=tokenizer.fingerprint | {"shuffle_words": seed},
+        shorten=None if shorten is None else lambda text, most: shorten(shuffled_words(text, seed), most),
+    )
+
+
+def _named(entry: Model, name: str) -> Tokenizer:
     source, what = tokenizer_source(entry), f"tokenizer of model {name}"
     if source.kind not in TOKENIZERS_FROM_FILES:
         return TOKENIZERS[source.kind](None, entry.special_tokens)

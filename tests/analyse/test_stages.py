@@ -31,7 +31,7 @@ FIT = {
     "poolings": {"attention": {"kept": [1, 1], "epoch": [1, 2], "rho_at_start": [0, 0], "rho_held_out": [1, 1]}},
 }
 INFO = {"dataset": "toy", "graded": False, "splits": {}, "shared": {}, "sentences": 100, "components": 9}
-INFO |= {"source": None}
+INFO |= {"source": None, "control": None}
 
 
 class Project:

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import InputError
+from pipeline.base.settings import read_yaml
 from pipeline.catalog import entries
 from pipeline.catalog.dataset import COLUMNS
 from pipeline.catalog.entries import (
@@ -55,6 +56,14 @@ def test_every_entry_of_the_committed_catalogue_parses_and_has_one_source(kind, 
 
 def test_the_committed_catalogue_has_no_other_kinds():
     assert {kind for kind, _ in NAMES} == {"datasets", "models", "baselines"} == ENTRIES.keys()
+
+
+def test_dvc_sees_in_the_committed_catalogue_what_we_see():
+    """Also where an entry takes the fields of another: else its results would go stale when that one changes."""
+    load_yaml = pytest.importorskip("dvc.utils.serialize").load_yaml
+    ours = read_yaml(COMMITTED)
+    assert load_yaml(COMMITTED) == ours
+    assert ours["models"]["demo-shuffled"] == {"path": "data/demo/model", "shuffle_words": 0}
 
 
 def test_local_files_of_the_committed_catalogue_exist():
@@ -114,6 +123,13 @@ def test_a_revision_may_look_like_a_number_or_a_date(tmp_path, value, text):
         ("datasets", {"path": 5}, r"datasets\.x of .*: path is 5, expected str \| list \| dict \| None"),
         ("datasets", {"path": "a.csv", "splits": ["train"]}, r"splits is \['train'\], expected dict \| None"),
         ("datasets", {"path": "a.csv", "columns": None}, r"columns is None, expected dict"),
+        ("datasets", {"path": "a.csv", "permute_labels": True}, r"permute_labels is True, expected int \| None"),
+        ("datasets", {"path": "a.csv", "pair_at_random": "0"}, r"pair_at_random is '0', expected int \| None"),
+        (
+            "models",
+            {"random": 0, "shuffle_words": 0.5},
+            r"shuffle_words is 0\.5, expected int \| None",
+        ),
         ("baselines", {"kind": "random", "dim": "300"}, r"baselines\.x of .*: dim is '300', expected int"),
         ("baselines", {"kind": "random", "seed": None}, r"seed is None, expected int"),
         ("baselines", ["overlap"], r"baselines\.x of .* is \['overlap'\]: expected a mapping with kind, hub"),
@@ -135,6 +151,11 @@ def test_values_of_another_type_are_refused(tmp_path, kind, fields, message):
         ),
         ("baselines", {"kind": "random", "dim": 0}, r"baseline\.dim is 0, expected at least 1"),
         ("baselines", {"kind": "random", "seed": -1}, r"baseline\.seed is -1, expected at least 0"),
+        (
+            "datasets",
+            {"path": "a", "permute_labels": 0, "pair_at_random": 0},
+            r"permute_labels and pair_at_random are two controls: give each an entry of its own",
+        ),
         ("datasets", {"path": "a", "columns": {"labels": "x"}}, r"columns has unknown 'labels': did you mean label\?"),
         (
             "models",
@@ -292,6 +313,8 @@ def test_one_source_is_exactly_one():
         (Dataset(hub="a/b"), "hub"),
         (Dataset(path="a.csv"), "path"),
         (Model(random=0), "random"),
+        (Model(random=0, path="x"), "random"),
+        (Model(random=0, hub="a/b"), "random"),
         (Model(path="x", revision="1"), "path"),
         (Baseline(kind="vectors", url="https://example.org/a.txt"), "url"),
         (Baseline(kind="overlap"), None),
@@ -302,9 +325,9 @@ def test_the_source_of_an_entry(given, expected):
     assert source_of(given, "it") == expected
 
 
-@pytest.mark.parametrize("given", [Dataset(), Model(), Baseline(kind="vectors"), Model(random=0, hub="a/b")])
+@pytest.mark.parametrize("given", [Dataset(), Model(), Baseline(kind="vectors"), Model(random=0, hub="a/b", path="x")])
 def test_an_entry_without_a_source_or_with_two_is_refused(given):
-    with pytest.raises(InputError, match=r"it has (no source|hub and random): give exactly one of"):
+    with pytest.raises(InputError, match=r"it has (no source|hub and path and random): give exactly one of"):
         source_of(given, "it")
 
 
@@ -317,6 +340,7 @@ def test_an_entry_without_a_source_or_with_two_is_refused(given):
         ({"random": 0, "tokenizer": {"kind": "hf", "path": "x"}}, TokenizerSource("hf", path="x")),
         ({"hub": "a/b", "tokenizer": {"kind": "gpt2", "hub": "c/d"}}, TokenizerSource("gpt2", hub="c/d")),
         ({"random": 0}, TokenizerSource("hf")),
+        ({"random": 0, "path": "weights"}, TokenizerSource("hf", path="weights")),
     ],
 )
 def test_a_tokenizer_is_the_models_own_unless_it_is_named(fields, expected):
@@ -333,6 +357,17 @@ def test_local_paths_are_those_of_all_files_of_an_entry():
 def test_a_model_that_nobody_trained_is_a_control():
     assert Model(random=0, tokenizer="world").is_control
     assert not Model(path="x").is_control
+    assert not Model(path="x", shuffle_words=0).is_control, "it was trained, so poolings and probes are fitted to it"
+
+
+def test_what_one_yaml_entry_takes_of_another_is_in_it(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text("models:\n  a: &a {path: x, bos: 0}\n  b: {<<: *a, bos: 1, shuffle_words: 2}\n  c: {<<: *d}\n")
+    with pytest.raises(InputError, match=r"catalog\.yaml is not YAML: found undefined alias.*line 4"):
+        entry("models", "b", path)
+    path.write_text(path.read_text().replace("*d", "*a, random: 0"))
+    assert entry("models", "a", path) == Model(path="x", bos=0)
+    assert entry("models", "b", path) == Model(path="x", bos=1, shuffle_words=2)
 
 
 def test_every_registry_has_each_kind_once():

@@ -113,6 +113,13 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
         ("datasets.sample", {"pth": "x.csv"}, "unknown pth (did you mean path?"),
         ("datasets.sample", {"path": "a.csv", "hub": "a/b"}, "dataset sample has hub and path: give exactly one"),
         ("datasets.sample", {}, "dataset sample has no source"),
+        ("datasets.sample", {"path": "a.csv", "permute_labels": "yes"}, "permute_labels is 'yes', expected int | None"),
+        (
+            "datasets.sample",
+            {"path": "a.csv", "permute_label": 0},
+            "permute_label (did you mean permute_labels?",
+        ),
+        ("models.demo", {"path": "data/demo/model", "shuffle_words": True}, "shuffle_words is True, expected int"),
         ("datasets.sample", {"hub": "a/b", "columns": {"sentnce1": "x"}}, "did you mean sentence1"),
         (
             "datasets.sample",
@@ -121,6 +128,8 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
         ),
         ("models.demo", {"path": "nowhere"}, "model demo: nowhere does not exist"),
         ("models.demo", {"random": 0}, "model demo is random but has no config.model_type"),
+        ("models.demo", {"random": 0, "path": "data/sample"}, "the config in data/sample, which has no config.json"),
+        ("models.demo", {"random": 0, "path": "x", "hub": "a/b"}, "model demo has hub and path and random: give exac"),
         ("models.demo", {"hub": "a/b", "tokenizer": "wrld"}, "tokenizer is 'wrld': did you mean world?"),
         ("models.demo", {"hub": "a/b", "tokenizer": {"kind": "hf", "pth": "x"}}, "tokenizer has unknown pth"),
         ("models.demo", {"random": 0, "config": {"model_type": "rwkv6"}}, "tokenizer of model demo has no source"),

@@ -67,6 +67,11 @@ SEEN = {  # page -> what it says that one sees
         "params.yaml: dataset is sample again",
         "Stage 'dump@demo' is cached - skipping run",
     ],
+    "controls.md": [
+        "WARNING: demo-wrong-tokenizer: .* bits per byte",
+        "Running stage 'dump@demo-untrained-2'",
+        "data set sample-random-pairs",
+    ],
     "own-model.md": [r"my-model: \d\.\d+ bits per byte", "Running stage 'sweep@my-model'"],
     "own-pairs.md": ['"graded": false', "Running stage 'dump@demo'"],
     "new-pooling.md": ["Running stage 'pool@demo'", "Running stage 'sweep@demo'", "Stage 'dump@demo' didn't change"],

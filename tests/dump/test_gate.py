@@ -1,16 +1,23 @@
 """The language-model check: bits per byte by hand, and a model that reads against one that does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
+from pipeline.catalog.entries import entry
 from pipeline.dump import gate
 from pipeline.formats.tokens import Tokens
 from pipeline.models.checkpoints import load_rwkv6
+from pipeline.models.load import load
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.models.weights import locate
+from pipeline.text.settings import Tokenize
+from pipeline.text.tokenizers import tokenize
 from tests.helpers import ROOT
 
 
@@ -79,6 +86,23 @@ def test_a_trained_model_passes_and_the_same_model_on_the_wrong_ids_is_flagged(t
     assert wrong["bits_per_byte"] > 8
     assert "WARNING" in gate.summary("m", wrong)
     assert "WARNING" not in gate.summary("m", right)
+
+
+def test_shuffled_words_and_another_tokenizer_cost_the_demo_model_bits():
+    """The bytes are the same, so that figures can be compared; a model of bytes' frequencies sees no difference."""
+    texts = pl.read_csv(ROOT / "data/sample/pairs.tsv", separator="\t", quote_char=None)["sentence1"].to_list()[:40]
+    table = pl.DataFrame({"sentence_id": range(len(texts)), "text": texts})
+    found = {}
+    for name in ("demo", "demo-shuffled", "demo-wrong-tokenizer"):
+        given = replace(entry("models", name, ROOT / "catalog.yaml"), path=str(ROOT / "data/demo/model"))
+        network = load(given, locate(given, name), name)
+        tokens = tokenize(table, given, name, Tokenize(max_tokens=1024, truncate=False))
+        found[name] = gate.gate_of(network, tokens, texts, 10**6)
+    demo, shuffled, wrong = found.values()
+    assert demo["passed"]
+    assert not wrong["passed"]
+    assert demo["bits_per_byte"] + 0.2 < shuffled["bits_per_byte"] < wrong["bits_per_byte"]
+    assert demo["unigram_byte"] == shuffled["unigram_byte"] == wrong["unigram_byte"]
 
 
 def test_texts_are_those_of_the_sentence_ids(model):

@@ -22,6 +22,7 @@ def tokens_of(*ids, sentence_ids=None, fingerprint=None):
 
 
 TOKENS = tokens_of([1, 2, 3], [4])
+SHUFFLED = {"tokenizer": {"kind": "bytes", "shuffle_words": 0}, "bos": None}
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def key_of(settings):
     [
         {"weights": {"sha256": "v"}},
         {"tokens": tokens_of([1, 2, 3], [4], fingerprint={"tokenizer": {"kind": "bytes"}, "bos": 0})},
+        {"tokens": tokens_of([1, 2, 3], [4], fingerprint=SHUFFLED)},
         {"tokens": tokens_of([1, 2], [3, 4])},
         {"tokens": tokens_of([1, 2, 3, 4])},
         {"tokens": tokens_of([1, 2, 3], [4], sentence_ids=[1, 0])},

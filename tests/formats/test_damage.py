@@ -38,7 +38,7 @@ from tests.helpers import pairs_table
 PAIRS = pairs_table([0, 1, 1, 0], ["train", "train", "test", "test"])
 SENTENCES = pl.DataFrame({"sentence_id": range(8), "text": [f"sentence {i}" for i in range(8)]})
 INFO = {"dataset": "toy", "graded": False, "splits": {"train": 2}, "shared": {}, "subsets": {}, "sentences": 8}
-INFO |= {"components": 4, "source": None}
+INFO |= {"components": 4, "source": None, "control": None}
 MANIFEST = {"model": "toy", "key": "k", "parts": {}, "gate": None, "truncated": 0, "layers": [0, 2], "dim": 3}
 MANIFEST |= {"sources": {}, "keep": "tokens", "store": "float16", "sentences": 2, "tokens": 3, "shards": []}
 

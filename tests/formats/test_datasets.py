@@ -10,7 +10,7 @@ from tests.report import making
 
 CORRELATE = {"resamples": 10, "reference": "overlap dice"}
 INFO = {"dataset": "one", "graded": False, "splits": {}, "shared": {}, "subsets": {}, "sentences": 1, "components": 1}
-INFO |= {"source": None}
+INFO |= {"source": None, "control": None}
 
 
 @pytest.fixture

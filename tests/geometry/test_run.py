@@ -102,6 +102,7 @@ def relate(rho):
     info = {
         "dataset": "d",
         "source": None,
+        "control": None,
         "graded": False,
         "splits": {},
         "shared": {},

@@ -110,7 +110,13 @@ def material(rng, table=None, graded=False, **changes):
     models = table.filter(pl.col("layer").is_not_null())["encoder"].unique(maintain_order=True)
     given = {
         **{"table": table, "scores": scores, "pairs": pairs, "sentences": sentences},
-        "info": {"dataset": "toy", "source": None, "subsets": SUBSETS, "shared": {"train": 0, "test": 2}},
+        "info": {
+            "dataset": "toy",
+            "source": None,
+            "control": None,
+            "subsets": SUBSETS,
+            "shared": {"train": 0, "test": 2},
+        },
         "manifests": {model: manifest(model) for model in models},
         "baselines": {"glove": {"coverage": 0.987654, "dim": 50, "sentences_without_a_known_word": 2}},
     }
@@ -197,4 +203,10 @@ LEARNING = {
 def summary(models=("m",), chosen_on="train", subsets=SUBSETS, **changes):
     """A SUMMARY in which every model has learned something; `changes` replace what it says of all of them."""
     of_each = {"left_out": {}, "learned": LEARNING, "attention": ATTENTION} | changes
-    return {"dataset": "toy", "chosen_on": chosen_on, "subsets": subsets, "models": {name: of_each for name in models}}
+    return {
+        "dataset": "toy",
+        "control": None,
+        "chosen_on": chosen_on,
+        "subsets": subsets,
+        "models": {name: of_each for name in models},
+    }

@@ -123,7 +123,7 @@ def test_the_stage_writes_the_page_and_the_picture(tmp_path, rng, correlations):
     efficiency.write_environment(tmp_path / "e.json", ENVIRONMENT)
     tables.write(tmp_path / "c.csv", correlations, tables.CORRELATIONS)
     info = {"dataset": "toy", "graded": False, "splits": {}, "shared": {}, "subsets": making.SUBSETS}
-    write_json(tmp_path / "i.json", info | {"sentences": 0, "components": 0, "source": None})
+    write_json(tmp_path / "i.json", info | {"sentences": 0, "components": 0, "source": None, "control": None})
     files = [tmp_path / name for name in ("e.csv", "e.json", "c.csv", "i.json", "cost.md", "cost.png")]
     cost.main(*files)
     assert files[-2].read_text() == page(table, correlations, ENVIRONMENT, "test")

@@ -199,3 +199,11 @@ def test_names_above_an_empty_cell_hang_into_it_and_make_no_gap(rng, count):
     assert np.allclose([box.height for box in boxes], boxes[0].height)
     gap = boxes[-3].y0 - boxes[-1].y1
     assert 0 < gap < boxes[0].height / 2
+
+
+def test_data_sets_that_are_controls_are_called_so_and_others_are_not(joined):
+    controls = {"mrpc": "permuted labels", "sick": ""}
+    lines = datasets.page(joined, METHOD, controls=controls).splitlines()
+    assert sum("control" in line for line in lines) == 1
+    assert any(line.startswith("- mrpc (a control: permuted labels): ") for line in lines)
+    assert "control" not in datasets.page(joined, METHOD)

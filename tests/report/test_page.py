@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from pipeline.formats.splits import main_split
-from pipeline.formats.tables import CORRELATIONS
-from pipeline.report import correlations, depth, methods, page
+from pipeline.formats.tables import CORRELATIONS, PROBES, schema_of
+from pipeline.report import correlations, depth, methods, page, poolings, probes
 from pipeline.report.material import Method
 from pipeline.report.rows import reported_splits
 from pipeline.report.settings import Report
@@ -257,7 +257,7 @@ def test_splits_that_layers_were_chosen_on_are_marked(rng, material, text):
     assert "inflates" not in text
     alone = making.material(rng, material.table.filter(split="test"))
     assert text_of(alone).count("which inflates the figures of the models") == 1
-    info = {"dataset": "toy", "source": None, "subsets": {"train-20": ["train", 20]}, "shared": {}}
+    info = {"dataset": "toy", "source": None, "control": None, "subsets": {"train-20": ["train", 20]}, "shared": {}}
     table = material.table.with_columns(pl.col("split").replace("test-20", "train-20"))
     marked = making.material(rng, table, info=info)
     assert "which inflates" in correlations.facts(marked, "train-20")
@@ -285,6 +285,42 @@ def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_na
     unmeasured = checked(None)
     assert "Warning" not in unmeasured
     assert cells_of(unmeasured, "Language-model check")[0]["better than a unigram model"] == "not measured"
+
+
+def test_a_model_that_is_a_control_is_called_one_wherever_it_is_named(rng, material, text):
+    assert "control" not in text
+    shuffled = making.manifest("m")
+    shuffled["parts"]["tokens"] = {"tokenizer": {"kind": "bytes", "shuffle_words": 0}}
+    best = pl.when(encoder="m", split="test").then(0.95).otherwise("spearman").alias("spearman")
+    table = material.table.with_columns(best)
+    page_of = text_of(making.material(rng, table, manifests=material.manifests | {"m": shuffled}))
+    assert "(mean, layer 1, a control: shuffled words), with a rho of" in page_of
+    verdicts = [row["better than a unigram model"] for row in cells_of(page_of, "Language-model check")]
+    assert verdicts == ["yes (shuffled words)", "yes"]
+    assert "| bytes, words shuffled with seed 0 |" in page_of
+    assert "Warning" not in page_of
+    failed = making.material(rng, table, manifests=material.manifests | {"m": making.manifest("m", FAILED)})
+    assert "(mean, layer 1, which fails the language-model check), with a rho of" in text_of(failed)
+    page_of = text_of(making.material(rng, table, manifests=material.manifests | {"m": shuffled | {"gate": FAILED}}))
+    assert "It is a control: shuffled words." in page_of.splitlines()[2]
+    both = shuffled | {"gate": FAILED, "parts": shuffled["parts"] | {"weights": {"random": 1}}}
+    page_of = text_of(making.material(rng, table, manifests=material.manifests | {"m": both}))
+    assert "| no (random weights and shuffled words) |" in page_of
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [("permute_labels", "the labels are permuted within each split (seed 5)"), ("pair_at_random", "(seed 5)")],
+)
+def test_pairs_that_are_a_control_are_called_one_in_the_first_line_of_each_page(rng, material, field, said):
+    control = {"control": {field: 5}}
+    pages = [text_of(making.material(rng, info=material.info | control))]
+    pages.append(poolings.page(making.poolings(rng), making.summary() | control, METHOD))
+    pages.append(probes.page(pl.DataFrame(schema=schema_of(PROBES)), {"m": "why not"}, material.info | control, METHOD))
+    for text in pages:
+        line = text.splitlines()[2]
+        assert line.startswith("> **A control: ")
+        assert said in line
 
 
 def test_bits_truncation_coverage_and_provenance_are_reported(text):

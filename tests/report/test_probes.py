@@ -10,7 +10,7 @@ from pipeline.formats.tables import PROBES, schema_of
 from pipeline.report import pictures, probes, probes_picture
 from tests.report.making import METHOD, around, bracketed, places
 
-INFO = {"dataset": "toy", "subsets": {"test-20": ["test", 20]}}
+INFO = {"dataset": "toy", "control": None, "subsets": {"test-20": ["test", 20]}}
 CURVES = [("m", probe, layer) for probe in ("difference_product", "bilinear") for layer in (0, 1, 2)]
 ENCODERS = [*CURVES, ("words", "difference_product", None), ("overlap", "measures", None)]
 
