@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline.stats.components import FEWEST, effective_components
+from pipeline.stats.significance import Estimate
 
 
 def halves(component: np.ndarray, resamples: int, seed: int) -> list[np.ndarray]:
@@ -42,3 +43,20 @@ def interval(
     """A statistic (...) and those of halves (B, ...) -> low and high (...): normal, and cut to what is possible."""
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * standard_error(of_halves)
     return np.maximum(value - reach, span[0]), np.minimum(value + reach, span[1])
+
+
+def apart(
+    first: tuple[float, float, float], second: tuple[float, float, float], confidence: float
+) -> Estimate:
+    """The difference of two statistics with their intervals by `interval`, (value, low, high) each -> K = 1.
+
+    Their errors are taken to be independent, and normal. Where both are of the same units they mostly go together, and
+    the test is then cautious. An interval that was cut gives its longer side.
+    """
+    quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
+    errors = [max(high - value, value - low) / quantile for value, low, high in (first, second)]
+    value, error = first[0] - second[0], float(np.hypot(*errors))
+    if not error > 0:
+        return Estimate(*(np.array([figure]) for figure in (value, np.nan, np.nan, np.nan)))
+    p = 2 * NormalDist().cdf(-abs(value) / error)
+    return Estimate(*(np.array([figure]) for figure in (value, value - quantile * error, value + quantile * error, p)))
