@@ -16,7 +16,7 @@ from pipeline.report.claims import page
 from pipeline.report.material import Method
 
 
-def main(  # noqa: PLR0913 - one for each file
+def main(
     pairs: In,
     scores: In,
     manifests: In,

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.analyse.groups import Group
 from pipeline.analyse.settings import Correlate
-from pipeline.claims.rules import Effects
+from pipeline.claims.decide import Effects
 from pipeline.formats.scores import Scores
 from pipeline.stats.bootstrap import bootstrap, stream_seed
 from pipeline.stats.ranks import spearman_rows

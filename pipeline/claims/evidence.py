@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.claims.rules import Effects
+from pipeline.claims.decide import Effects
 
 BOOTSTRAP, QUARTILES = "bootstrap over components", "quartiles of repeats"
 HALVES, SINGLE = "halves of the sentences", "one measurement"
@@ -68,7 +68,9 @@ def relations(manifests: Mapping[str, Mapping], infos: Mapping[str, Mapping]) ->
     """{model: manifest} and {baseline: info.json}, in the order of the study."""
     models = list(manifests)
     pairs = [(model, other, differing(manifests[model], manifests[other])) for model in models for other in models]
-    tuned = {m: o for m, o, found in pairs if found == ["adapter"] and _adapter(manifests[m]) and not _adapter(manifests[o])}
+    tuned = {
+        m: o for m, o, found in pairs if found == ["adapter"] and _adapter(manifests[m]) and not _adapter(manifests[o])
+    }
     conditions = [
         (model, base, "fine-tuning") for model, base in tuned.items()
     ]  # the base stands first, wherever it is listed
@@ -101,7 +103,9 @@ def differing(first: Mapping, second: Mapping) -> list[str] | None:
 
     Where token ids differ though their settings do not, it is `token ids`.
     """
-    weights = [{name: part for name, part in one["parts"]["weights"].items() if name != "adapter"} for one in (first, second)]
+    weights = [
+        {name: part for name, part in one["parts"]["weights"].items() if name != "adapter"} for one in (first, second)
+    ]
     if weights[0] != weights[1]:
         return None
     names = [] if _adapter(first) == _adapter(second) else ["adapter"]

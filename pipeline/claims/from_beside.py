@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.claims.decide import Effects
 from pipeline.claims.evidence import HALVES, QUARTILES, SINGLE, Evidence, Relations
-from pipeline.claims.from_scores import NO_ENCODER, NO_VECTORS, untested
+from pipeline.claims.from_scores import untested
 from pipeline.claims.paper import ENTROPY_AT, LOOKED_AT, SHALLOW, at_share
-from pipeline.claims.rules import RULES, Effects
+from pipeline.claims.remedies import NO_ENCODER, NO_GPU, NO_VECTORS
+from pipeline.claims.rules import RULES
 from pipeline.stats.halves import apart
 
-NO_GPU = "no GPU was used"
 FAILED = "the measurement failed: {}"
+NOBODY = "nobody has measured it"
 NO_LAYERS = "it was not measured at enough layers"
 OTHER_POOLING = "vectors of another pooling were measured"
 Reasons = Mapping[str, str]
@@ -26,21 +28,31 @@ def costs(table: pl.DataFrame, related: Relations, unlike: Reasons) -> Iterator[
     for model in related.models:
         yield from of_time(table, model, related.vectors, unlike)
         yield from of_memory(table, model, related.vectors, unlike)
-        for encoder in related.encoders or [None]:
+        if not related.encoders:
+            yield untested("encoder_time", model, NO_ENCODER)
+        for encoder in related.encoders:
             yield of_encoder(table, model, encoder, unlike)
 
 
-def _rows(table: pl.DataFrame, encoder: str | None, unlike: Reasons, none: str) -> tuple[list[dict], str]:
+def _rows(table: pl.DataFrame, encoder: str, unlike: Reasons) -> tuple[list[dict], str]:
     """The rows of an encoder for single pairs, by layer; or none, and why."""
-    if encoder is None:
-        return [], none
     if encoder in unlike:
-        return [], f"{encoder}: {unlike[encoder]}"
+        return [], unlike[encoder]
     rows = table.filter(encoder=encoder).sort("layer", nulls_last=True)
     if errors := rows["error"].drop_nulls().to_list():
-        return [], f"{encoder}: {FAILED.format(errors[0])}"
-    rows = rows.filter(batch_size=1)
-    return list(rows.iter_rows(named=True)), f"{encoder}: nobody has measured it"
+        return [], FAILED.format(errors[0])
+    return list(rows.filter(batch_size=1).iter_rows(named=True)), NOBODY
+
+
+def _both(
+    table: pl.DataFrame, model: str, other: str | None, unlike: Reasons, none: str
+) -> tuple[list[dict], list[dict], str]:
+    """The rows of a model and of what it is compared with, and what is missing where one of them has none."""
+    if other is None:
+        return [], [], none
+    ours, why = _rows(table, model, unlike)
+    others, why_not = _rows(table, other, unlike)
+    return ours, others, f"{other}: {why_not}" if ours else why
 
 
 def _ratio(measure: str, model: str, first: dict, second: dict, against: str) -> Evidence:
@@ -55,10 +67,9 @@ def _ratio(measure: str, model: str, first: dict, second: dict, against: str) ->
 
 def of_time(table: pl.DataFrame, model: str, vectors: str | None, unlike: Reasons) -> Iterator[Evidence]:
     """C4: a pair through all blocks, and up to the shallow layer, against word vectors."""
-    ours, why = _rows(table, model, unlike, "")
-    others, why_not = _rows(table, vectors, unlike, NO_VECTORS)
+    ours, others, why = _both(table, model, vectors, unlike, NO_VECTORS)
     if not ours or not others:
-        yield untested("time", model, why_not if ours else why)
+        yield untested("time", model, why)
         return
     layers = [row["layer"] for row in ours]
     yield _ratio("time", model, ours[-1], others[0], str(vectors))
@@ -68,11 +79,10 @@ def of_time(table: pl.DataFrame, model: str, vectors: str | None, unlike: Reason
 
 def of_memory(table: pl.DataFrame, model: str, vectors: str | None, unlike: Reasons) -> Iterator[Evidence]:
     """C5: memory of word vectors / memory of the model, on the GPU and on the host."""
-    ours, why = _rows(table, model, unlike, "")
-    others, why_not = _rows(table, vectors, unlike, NO_VECTORS)
+    ours, others, why = _both(table, model, vectors, unlike, NO_VECTORS)
     for measure, column in (("gpu_memory", "gpu_allocated_bytes"), ("memory", "peak_bytes")):
         if not ours or not others:
-            yield untested(measure, model, why_not if ours else why)
+            yield untested(measure, model, why)
         elif not ours[0][column]:
             yield untested(measure, model, NO_GPU if measure == "gpu_memory" else why)
         else:
@@ -84,13 +94,12 @@ def of_memory(table: pl.DataFrame, model: str, vectors: str | None, unlike: Reas
             yield Evidence(measure, model, against=vectors, effects=effects, figures=figures, **facts)
 
 
-def of_encoder(table: pl.DataFrame, model: str, encoder: str | None, unlike: Reasons) -> Evidence:
+def of_encoder(table: pl.DataFrame, model: str, encoder: str, unlike: Reasons) -> Evidence:
     """Q3: how many times as long a pair takes through all blocks of the model as with a sentence encoder."""
-    ours, why = _rows(table, model, unlike, "")
-    others, why_not = _rows(table, encoder, unlike, NO_ENCODER)
+    ours, others, why = _both(table, model, encoder, unlike, NO_ENCODER)
     if not ours or not others:
-        return untested("encoder_time", model, why_not if ours else why)
-    return _ratio("encoder_time", model, ours[-1], others[0], str(encoder))
+        return untested("encoder_time", model, why)
+    return _ratio("encoder_time", model, ours[-1], others[0], encoder)
 
 
 def shapes(
@@ -103,7 +112,7 @@ def shapes(
     for model in related.models:
         if model in unlike or not measures:
             for measure in ("entropy", "signal_to_noise"):
-                yield untested(measure, model, f"{model}: {unlike.get(model, 'nobody has measured it')}")
+                yield untested(measure, model, unlike.get(model, NOBODY))
             continue
         of_model = table.filter(pl.col("other").is_null(), pl.col("value").is_not_null(), encoder=model)
         for name in [*entropies, *others]:
@@ -125,9 +134,9 @@ def over_depth(rows: pl.DataFrame, model: str, name: str, at: tuple[int, int], c
     layers = rows["layer"].to_list()
     first, last = (at_share(layers, layer) for layer in at) if layers else (0, 0)
     if first == last:
-        return Evidence(measure, model, variant=variant, why=f"{model}: {NO_LAYERS}")
+        return Evidence(measure, model, variant=variant, why=NO_LAYERS)
     earlier, later = (rows.filter(layer=layer).row(0, named=True) for layer in (first, last))
-    found = apart(*(tuple(_figures(row)) for row in (later, earlier)), confidence)
+    found = apart(_figures(later), _figures(earlier), confidence)
     return Evidence(
         measure,
         model,
@@ -144,13 +153,13 @@ def carriers(rows: pl.DataFrame, model: str) -> Evidence:
     """C7: n / m at the last of the paper's layers."""
     layers = rows["layer"].to_list()
     if not layers:
-        return untested("few_carriers", model, f"{model}: {NO_LAYERS}")
+        return untested("few_carriers", model, NO_LAYERS)
     row = rows.filter(layer=at_share(layers, LOOKED_AT[1])).row(0, named=True)
     value, low, high = _figures(row)
     facts: dict[str, Any] = {"n": row["sentences"], "layers": [(row["layer"], None)], "test": HALVES}
     return Evidence("few_carriers", model, effects=Effects.single(value, low, high), **facts)
 
 
-def _figures(row: Mapping[str, Any]) -> tuple[float, float, float]:
-    """value, low and high of a row, NaN for what is undefined."""
-    return tuple(np.nan if row[name] is None else row[name] for name in ("value", "low", "high"))  # type: ignore[return-value]
+def _figures(row: Mapping[str, Any]) -> np.ndarray:
+    """value, low and high of a row, NaN for what is undefined: (3,)."""
+    return np.array([row[name] for name in ("value", "low", "high")], dtype=np.float64)

@@ -1,21 +1,17 @@
 """Evidence from scores and labels: C1, C2, C3, Q1, and how sentence encoders order the pairs (Q3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pipeline.claims.curves import Curves, effects
+from pipeline.claims.decide import Effects
 from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations
 from pipeline.claims.paper import LOOKED_AT, SHALLOW, at_share
-from pipeline.claims.rules import Effects
+from pipeline.claims.remedies import NO_CURVE, NO_ENCODER, NO_OVERLAP, NO_VECTORS, NOT_TUNED
 from pipeline.stats.significance import against_zero, holm, minimal_detectable_difference, trend
-
-NO_CURVE = "fewer than two layers from 1 on have a rho of cosines"
-NO_VECTORS = "no averaged word vectors among the baselines"
-NOT_TUNED = "no model of this study was tuned from it"
-NO_ENCODER = "no sentence encoder among the baselines"
-NO_OVERLAP = "no word overlap among the baselines"
 
 
 def of_depth(found: Curves, correlations: pl.DataFrame, related: Relations) -> Iterator[Evidence]:
@@ -88,7 +84,7 @@ def slopes(found: Curves, correlations: pl.DataFrame, model: str) -> Iterator[Ev
     rows = correlations.filter(
         "selected", encoder=model, split=found.split, similarity="cosine", correction="none"
     ).filter(pl.col("slope").is_not_null())
-    facts = {"split": found.split, "n": found.n, "test": BOOTSTRAP}
+    facts: dict[str, Any] = {"split": found.split, "n": found.n, "test": BOOTSTRAP}
     if rows.is_empty():
         yield untested("slope", model, NO_CURVE, found.split)
     else:
@@ -119,7 +115,9 @@ def below_vectors(found: Curves, model: str, vectors: str | None) -> Evidence:
         why = NO_CURVE if vectors is not None and found.has(vectors) else NO_VECTORS
         return untested("layers_minus_vectors", model, why, found.split)
     first, second = found.at(model, layers), found.at(vectors, [None])
-    return _compared("layers_minus_vectors", found, model, first, second, [(layer, None) for layer in layers], against=vectors)
+    return _compared(
+        "layers_minus_vectors", found, model, first, second, [(layer, None) for layer in layers], against=vectors
+    )
 
 
 def tuning(found: Curves, model: str, chosen: Mapping[str, int], related: Relations) -> Iterator[Evidence]:
@@ -153,7 +151,9 @@ def tuning(found: Curves, model: str, chosen: Mapping[str, int], related: Relati
     shared = [one for one in found.layers(model) if one >= 1 and found.has(base, one)]
     if shared:
         first, second = found.at(model, shared), found.at(base, shared)
-        yield _compared("tuned_minus_base_at_each_layer", found, model, first, second, [(one, one) for one in shared], against=base)
+        yield _compared(
+            "tuned_minus_base_at_each_layer", found, model, first, second, [(one, one) for one in shared], against=base
+        )
 
 
 def over_seeds(found: Curves, base: str, tuned: Sequence[str], chosen: Mapping[str, int]) -> Evidence:

@@ -6,21 +6,24 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.claims.decide import Effects
 from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations
 from pipeline.claims.from_scores import untested
-from pipeline.claims.rules import Effects
+from pipeline.claims.remedies import NO_OVERLAP
 
 ATTENTION, MEAN, CONTROL = "attention", "mean", "diagonal"
 NOT_SWEPT = "learned attention was not compared"
 NOT_PROBED = "no layer of the upper half was probed"
-NO_FLOOR = "word overlap was not probed"
 
 
 def effects_of(rows: pl.DataFrame, value: str, p: str | None) -> Effects:
     """K rows -> their column `value` with its interval and the corrected p-values of a column, if there are any."""
-    columns = [rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in (value, f"{value}_low", f"{value}_high")]
-    tested = np.full(len(rows), np.nan) if p is None else rows[p].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return Effects(*columns, tested, corrected=True)
+
+    def column(name: str) -> np.ndarray:
+        return rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    tested = np.full(len(rows), np.nan) if p is None else column(p)
+    return Effects(column(value), column(f"{value}_low"), column(f"{value}_high"), tested, corrected=True)
 
 
 def attention(poolings: pl.DataFrame, related: Relations, splits: Sequence[str]) -> Iterator[Evidence]:
@@ -84,7 +87,7 @@ def of_probe(rows: pl.DataFrame, model: str, probe: str) -> Iterator[Evidence]:
         defined = chosen.filter(pl.col(value).is_finite())
         if defined.is_empty():
             if measure == "probe_minus_overlap":
-                yield untested(measure, model, NO_FLOOR, facts["split"])
+                yield untested(measure, model, NO_OVERLAP, facts["split"])
             continue
         row = defined.row(0, named=True)
         ours = np.array([row[row["metric"]]])

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipeline.claims.decide import UNTESTED, Effects, decide
 from pipeline.claims.evidence import Evidence, Relations
 from pipeline.claims.paper import CLAIMS
-from pipeline.claims.rules import RULES, UNTESTED, Effects, decide
+from pipeline.claims.remedies import REMEDIES
+from pipeline.claims.rules import RULES
 from pipeline.formats import claims
 from pipeline.formats.tables import schema_of
 
@@ -16,15 +18,15 @@ MIXED = "depends on the measure"
 """the verdict of a claim whose measures have different ones"""
 
 
-def judge(
-    found: Iterable[Evidence], related: Relations, dataset: str, poolings: Mapping[str, str]
-) -> pl.DataFrame:
+def judge(found: Iterable[Evidence], related: Relations, dataset: str, poolings: Mapping[str, str]) -> pl.DataFrame:
     """A row of CLAIMS (formats.claims) for each piece of evidence, claim by claim; `poolings`: model -> pooling."""
     rows = [verdict(one, related) | {"dataset": dataset, "pooling": poolings.get(one.model)} for one in found]
     table = pl.DataFrame(rows, schema=schema_of(claims.CLAIMS)).with_columns(pl.selectors.float().fill_nan(None))
     order = {name: number for number, name in enumerate(RULES)}
     by = pl.col("claim").replace_strict({name: number for number, name in enumerate(CLAIMS)}, return_dtype=pl.Int64)
-    models = pl.col("model").replace_strict({name: number for number, name in enumerate(related.models)}, return_dtype=pl.Int64)
+    models = pl.col("model").replace_strict(
+        {name: number for number, name in enumerate(related.models)}, return_dtype=pl.Int64
+    )
     measures = pl.col("measure").replace_strict(order, return_dtype=pl.Int64)
     return table.sort(by, models, measures, maintain_order=True)
 
@@ -39,8 +41,9 @@ def verdict(one: Evidence, related: Relations) -> dict[str, Any]:
     }
     defined = None if one.effects is None else np.flatnonzero(np.isfinite(one.effects.value))
     if one.effects is None or defined is None or not len(defined):
-        command = rule.command.format(model=one.model, baselines=",".join(related.baselines))
         why = one.why or "a figure is undefined"
+        lists = {"models": ",".join(related.models), "baselines": ",".join(related.baselines)}
+        command = REMEDIES.get(why, rule.command).format(model=one.model, **lists)
         return row | {"verdict": UNTESTED, "why": why, "command": command, "test": None}
     effects: Effects = one.effects.take(defined)
     decision = decide(rule, effects)
@@ -54,16 +57,20 @@ def verdict(one: Evidence, related: Relations) -> dict[str, Any]:
     return row | figures | counts | layers | found
 
 
+def main_rows(table: pl.DataFrame, split: str | None) -> pl.DataFrame:
+    """The rows of CLAIMS that decide: main measures on a split, and those that are of no split."""
+    return table.filter("main", pl.col("split").is_null() | (pl.col("split") == (split or "")))
+
+
 def of_models(table: pl.DataFrame, split: str | None) -> dict[str, dict[str, str]]:
-    """CLAIMS -> {claim: {model: verdict}}, by the main measures on a split and by those that are of no split.
+    """CLAIMS -> {claim: {model: verdict}} on a split, for all claims.
 
     Where some main measures were tested, those that were not do not count; where verdicts differ, it is MIXED.
     """
-    rows = table.filter("main", pl.col("split").is_null() | (pl.col("split") == (split or "")))
-    found: dict[str, dict[str, str]] = {}
-    for (claim, model), group in rows.group_by("claim", "model", maintain_order=True):
+    found: dict[str, dict[str, str]] = {claim: {} for claim in CLAIMS}
+    for (claim, model), group in main_rows(table, split).group_by("claim", "model", maintain_order=True):
         known = set(group["verdict"]) - {UNTESTED} or {UNTESTED}
-        found.setdefault(str(claim), {})[str(model)] = known.pop() if len(known) == 1 else MIXED
+        found[str(claim)][str(model)] = known.pop() if len(known) == 1 else MIXED
     return found
 
 
@@ -71,7 +78,7 @@ def summary(table: pl.DataFrame, dataset: str, split: str | None) -> dict[str, A
     """The dictionary of results/claims.json (formats.claims.SUMMARY)."""
     verdicts = of_models(table, split)
     named = {
-        name: {"statement": claim.statement, "paper": claim.figures, "verdicts": verdicts.get(name, {})}
+        name: {"statement": claim.statement, "paper": claim.figures, "verdicts": verdicts[name]}
         for name, claim in CLAIMS.items()
     }
     return {"dataset": dataset, "split": split, "claims": named}

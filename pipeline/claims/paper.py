@@ -51,7 +51,9 @@ CLAIMS: dict[str, Claim] = {
     "Q1": Claim("Contrastive fine-tuning closes the gap to averaged word vectors.", "none, a question", "nothing"),
     "Q2": Claim("Learned attention is better than the mean.", "none, a question", "nothing"),
     "Q3": Claim("Sentence encoders order the pairs better.", "none, a question", "nothing"),
-    "N1": Claim("A linear probe reads from deep layers what their cosine hides.", "none, the first next check", "nothing"),
+    "N1": Claim(
+        "A linear probe reads from deep layers what their cosine hides.", "none, the first next check", "nothing"
+    ),
 }
 """C1 to C7 are claims, Q1 to Q3 questions, N1 is the first next check"""
 

@@ -51,11 +51,12 @@ class Beside:
     """model -> why its geometry is not that of this study"""
 
 
-def measured(folder: Path, now: Mapping[str, Any]) -> Beside:
+def measured(folder: Path, now: dict[str, Any]) -> Beside:
     """What is in the folder `data/beside`, as far as it is of the study `now` (formats.beside)."""
     costs, shapes = folder / "efficiency.csv", folder / "geometry.parquet"
     without_cost, without_shape = beside.unlike(costs, now), beside.unlike(shapes, now)
-    table, facts = pl.DataFrame(schema=geometry.polars_schema(geometry.MEASURED)), {}
+    table = pl.DataFrame(schema=geometry.polars_schema(geometry.MEASURED))
+    facts: dict[str, Any] = {}
     if shapes.exists():
         table, facts = geometry.read(shapes)
     empty = pl.DataFrame(schema=schema_of(efficiency.EFFICIENCY))
@@ -63,7 +64,7 @@ def measured(folder: Path, now: Mapping[str, Any]) -> Beside:
 
 
 def reported(scored: Scored) -> list[str]:
-    """The splits and subsets that report.md shows: without the split that layers were chosen on, if there are others."""
+    """The splits and subsets that report.md shows: without the one that layers were chosen on, if there are others."""
     names, subsets = scored.correlations["split"].unique(maintain_order=True).to_list(), scored.info["subsets"]
     others = [name for name in names if name != splits_of.chosen_on(scored.correlations["split"])]
     return others if set(others) - set(subsets) else names

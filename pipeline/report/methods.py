@@ -102,7 +102,8 @@ def of_claims(method: Method) -> list[str]:
         [
             "**Verdicts.** *Supported*: significantly as the rule says, or an interval wholly in its range. "
             "*Contradicted*: significantly the other way, or an interval wholly outside. *Not resolvable at this n*: "
-            "neither, so another sample could say either. *Not tested here*: the figure is missing.",
+            "neither, so another sample could say either. *Not tested here*: the figure is missing. Measures *beside "
+            "it* explain a claim and do not decide it.",
             "**Layers.** The paper's layers stand for a share of depth: its best, layer 2 of 24, is the nearest to a "
             "twelfth of a model's last layer, and layer 1 at least. Layer 0 is what enters the first block.",
             "**Several comparisons.** What must be true of every layer needs no correction, since one wrong test alone "

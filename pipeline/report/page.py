@@ -5,7 +5,7 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.formats import splits as splits_of
-from pipeline.report import answer, correlations, depth, diagnosis, examples, methods, models, norms
+from pipeline.report import answer, claims, correlations, depth, diagnosis, examples, methods, models, norms
 from pipeline.report.markdown import escaped, section
 from pipeline.report.material import Material, Method
 from pipeline.report.numbers import percent
@@ -22,6 +22,7 @@ def page(material: Material, method: Method, settings: Report) -> str:
     lines = [f"# {escaped(info['dataset'])}: similarity scores against labels", "", *models.warnings(manifests)]
     lines += norms.warnings(material.scores.norms, manifests)
     lines += [*answer.sections(material, method, main), *diagnosis.sections(table, method, main)]
+    lines += claims.opening(material.verdicts)
     lines += answer.on_learned_poolings(table)
     lines += ["![Spearman's rho by layer](layers.png)", "", " ".join(caption(table, method)), ""]
     for split in splits:

@@ -45,18 +45,16 @@ def interval(
     return np.maximum(value - reach, span[0]), np.minimum(value + reach, span[1])
 
 
-def apart(
-    first: tuple[float, float, float], second: tuple[float, float, float], confidence: float
-) -> Estimate:
-    """The difference of two statistics with their intervals by `interval`, (value, low, high) each -> K = 1.
+def apart(first: np.ndarray, second: np.ndarray, confidence: float) -> Estimate:
+    """The difference of two statistics with their intervals by `interval`: value, low and high, (3,) each -> K = 1.
 
     Their errors are taken to be independent, and normal. Where both are of the same units they mostly go together, and
     the test is then cautious. An interval that was cut gives its longer side.
     """
     quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
     errors = [max(high - value, value - low) / quantile for value, low, high in (first, second)]
-    value, error = first[0] - second[0], float(np.hypot(*errors))
-    if not error > 0:
-        return Estimate(*(np.array([figure]) for figure in (value, np.nan, np.nan, np.nan)))
-    p = 2 * NormalDist().cdf(-abs(value) / error)
-    return Estimate(*(np.array([figure]) for figure in (value, value - quantile * error, value + quantile * error, p)))
+    value, error = float(first[0] - second[0]), float(np.hypot(errors[0], errors[1]))
+    figures = [value, np.nan, np.nan, np.nan]
+    if error > 0:
+        figures[1:] = value - quantile * error, value + quantile * error, 2 * NormalDist().cdf(-abs(value) / error)
+    return Estimate(*np.array(figures)[:, None])
