@@ -42,7 +42,7 @@ def verdict(one: Evidence, related: Relations) -> dict[str, Any]:
     defined = None if one.effects is None else np.flatnonzero(np.isfinite(one.effects.value))
     if one.effects is None or defined is None or not len(defined):
         why = one.why or "a figure is undefined"
-        lists = {"models": ",".join(related.models), "baselines": ",".join(related.baselines)}
+        lists = {name: "".join(f"{one}," for one in getattr(related, name)) for name in ("models", "baselines")}
         command = REMEDIES.get(why, rule.command).format(model=one.model, **lists)
         return row | {"verdict": UNTESTED, "why": why, "command": command, "test": None}
     effects: Effects = one.effects.take(defined)
