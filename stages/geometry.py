@@ -6,7 +6,7 @@ import polars as pl
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import In, Out
-from pipeline.formats import dumps, tokens, vectors
+from pipeline.formats import beside, dumps, tokens, vectors
 from pipeline.formats import geometry as geometry_format
 from pipeline.formats import manifest as manifest_format
 from pipeline.formats import pairs as pairs_format
@@ -14,9 +14,12 @@ from pipeline.geometry import run
 from pipeline.geometry.settings import Geometry
 
 
-def main(data: In, out: Out) -> None:
-    """Measure the models of params.yaml from what the stages before it left in DATA; write OUT (Parquet)."""
+def main(data: In, out: Out, copy: Out) -> None:
+    """Measure the models of params.yaml from what the stages before it left in DATA; write OUT (Parquet), and a COPY
+    for the stage claims.
+    """
     section, found, left_out = settings.section(Geometry), [], {}
+    of = beside.study(data / "pairs", data / "manifests", data / "baselines", settings.study().models)
     component = run.components_of(pairs_format.read_pairs(data / "pairs/pairs.parquet"))
     for model in settings.study().models:
         about = manifest_format.read(data / f"manifests/{model}.json", model)
@@ -40,6 +43,9 @@ def main(data: In, out: Out) -> None:
         "resamples": section.resamples,
     }
     geometry_format.write(out, pl.concat(found), facts)
+    beside.begin(copy)
+    geometry_format.write(copy, pl.concat(found), facts)
+    beside.finish(copy, of)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """Correlations -> report.md, with the picture of rho by layer."""
 
+from dataclasses import replace
+
 from pipeline.analyse.settings import Correlate
 from pipeline.base import cli, settings
 from pipeline.base.cli import In, Out
 from pipeline.base.files import write_text
+from pipeline.claims.evidence import relations
+from pipeline.claims.study import Scored, opening
 from pipeline.formats import baselines as of_baselines
 from pipeline.formats import manifest, tables
 from pipeline.formats import pairs as of_pairs
@@ -32,6 +36,9 @@ def main(pairs: In, table: In, scores: In, manifests: In, baselines: In, report:
         manifests={name: manifest.read(manifests / f"{name}.json", name) for name in study.models},
         baselines={name: of_baselines.read_info(baselines / name, name) for name in study.baselines},
     )
+    related = relations(material.manifests, material.baselines)
+    scored = Scored(material.scores, material.pairs, material.info, material.table, related)
+    material = replace(material, verdicts=opening(scored, correlate))
     method = Method(correlate.confidence, correlate.resamples, correlate.reference)
     write_text(report, page(material, method, settings.section(Report)))
     splits = reported_splits(material.table, material.info["subsets"])

@@ -38,3 +38,5 @@ class Material:
     """model -> its manifest (formats.manifest)"""
     baselines: dict[str, dict[str, Any]]
     """baseline -> its info.json (formats.baselines)"""
+    verdicts: pl.DataFrame | None = None
+    """on the claims that need scores and correlations only (formats.claims.CLAIMS)"""

@@ -98,5 +98,28 @@ def of_probes(method: Method, metric: str) -> list[str]:
     )
 
 
+def of_claims(method: Method) -> list[str]:
+    """For claims.md."""
+    return _section(
+        [
+            "**Verdicts.** *Supported*: significantly as the rule says, or an interval wholly in its range. "
+            "*Contradicted*: significantly the other way, or an interval wholly outside. *Not resolvable at this n*: "
+            "neither, so another sample could say either. *Not tested here*: the figure is missing. Measures *beside "
+            "it* explain a claim and do not decide it.",
+            "**Layers.** The paper's layers stand for a share of depth: its best, layer 2 of 24, is the nearest to a "
+            "twelfth of a model's last layer, and layer 1 at least. Layer 0 is what enters the first block.",
+            "**Several comparisons.** What must be true of every layer needs no correction, since one wrong test alone "
+            "cannot make it supported. What is enough in one layer has Holm's. The table shows the decisive "
+            "comparison, or else the one that is most in the way. *For / against* counts significant ones.",
+            f"**Intervals and p.** Of rho: {percent(method.confidence)}, by a paired bootstrap over components "
+            f"({method.resamples:,} resamples). Of times: the range over the quartiles of both. Of geometry: normal, "
+            "as if the errors of two layers were independent, which makes the test cautious where they go together.",
+            "**What verdicts do not say.** Each is of these pairs and these weights. Where a claim has several main "
+            "measures with different verdicts, it *depends on the measure*. p-values are not corrected over claims, "
+            "models or splits.",
+        ]
+    )
+
+
 def _section(paragraphs: list[str]) -> list[str]:
     return section("How to read this page", *([paragraph] for paragraph in paragraphs))

@@ -6,7 +6,18 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.formats import splits as splits_of
-from pipeline.report import answer, controls, correlations, depth, diagnosis, examples, methods, models, norms
+from pipeline.report import (
+    answer,
+    claims,
+    controls,
+    correlations,
+    depth,
+    diagnosis,
+    examples,
+    methods,
+    models,
+    norms,
+)
 from pipeline.report.layers_picture import CURVE, MOST_EDGES
 from pipeline.report.markdown import escaped, section
 from pipeline.report.material import Material, Method
@@ -26,6 +37,7 @@ def page(material: Material, method: Method, settings: Report) -> str:
     lines += [*controls.of_pairs(info["control"]), *models.warnings(manifests)]
     lines += norms.warnings(material.scores.norms, manifests)
     lines += [*answer.sections(material, method, main), *diagnosis.sections(table, method, main)]
+    lines += claims.opening(material.verdicts)
     lines += [*models.untrained(manifests), *answer.on_learned_poolings(table)]
     lines += ["![Spearman's rho by layer](layers.png)", "", caption(table, method, main, seeds(manifests)), ""]
     for split in splits:

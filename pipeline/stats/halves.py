@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from pipeline.stats.components import FEWEST, effective_components
+from pipeline.stats.significance import Estimate
 
 
 def halves(component: np.ndarray, resamples: int, seed: int) -> list[np.ndarray]:
@@ -42,3 +43,18 @@ def interval(
     """A statistic (...) and those of halves (B, ...) -> low and high (...): normal, and cut to what is possible."""
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * standard_error(of_halves)
     return np.maximum(value - reach, span[0]), np.minimum(value + reach, span[1])
+
+
+def apart(first: np.ndarray, second: np.ndarray, confidence: float) -> Estimate:
+    """The difference of two statistics with their intervals by `interval`: value, low and high, (3,) each -> K = 1.
+
+    Their errors are taken to be independent, and normal. Where both are of the same units they mostly go together, and
+    the test is then cautious. An interval that was cut gives its longer side.
+    """
+    quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
+    errors = [max(high - value, value - low) / quantile for value, low, high in (first, second)]
+    value, error = float(first[0] - second[0]), float(np.hypot(errors[0], errors[1]))
+    figures = [value, np.nan, np.nan, np.nan]
+    if error > 0:
+        figures[1:] = value - quantile * error, value + quantile * error, 2 * NormalDist().cdf(-abs(value) / error)
+    return Estimate(*np.array(figures)[:, None])

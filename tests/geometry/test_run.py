@@ -39,7 +39,7 @@ def pool(pooling="mean"):
 
 
 def measure():
-    stages.geometry.main(Path("data"), Path("data/geometry.parquet"))
+    stages.geometry.main(Path("data"), Path("data/geometry.parquet"), Path("data/beside/geometry.parquet"))
     return geometry.read("data/geometry.parquet")
 
 
