@@ -266,8 +266,8 @@ def geometry_page():
 def claims_page():
     yield from ("# Claims and rules", "", NOTE, "")
     yield "What arXiv 2502.14620 claims (C), asks (Q) and would check next (N1), and when a figure supports it."
-    yield "[statistics.md](../statistics.md#verdicts) says what the words mean. Layers are those of a model of 24 blocks,"
-    yield "and stand for a share of depth. A rule that does not decide its claim stands beside it."
+    yield "[statistics.md](../statistics.md#verdicts) says what the words mean. Layers are those of a model of 24"
+    yield "blocks, and stand for a share of depth. A rule that does not decide its claim stands beside it."
     for name, claim in CLAIMS.items():
         yield from ("", f"## {name}: {claim.statement[:-1]}", "")
         yield from (f"The paper: {claim.figures}. Measured on {claim.measured_on}.", "")
