@@ -20,9 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pipeline.base.settings import Study, read_yaml
 from pipeline.catalog.entries import Baseline, Dataset, Model
 from pipeline.check.study import SETTINGS
+from pipeline.claims.paper import CLAIMS
+from pipeline.claims.rules import of_claim
 from pipeline.formats import (
     attention,
     baselines,
+    beside,
+    claims,
     datasets,
     efficiency,
     fits,
@@ -160,6 +164,8 @@ JSON = {
     "data/manifests/MODEL.json": ("dump", manifest.MANIFEST),
     "results/poolings.json": ("compare", tables.SUMMARY),
     "results/efficiency.json": ("efficiency", efficiency.ENVIRONMENT),
+    "results/claims.json": ("claims", claims.SUMMARY),
+    "data/beside/efficiency-study.json and geometry-study.json": ("efficiency and geometry", beside.STUDY),
 }
 AND_MORE = "then the columns of results/correlations.csv"
 CSV = {
@@ -170,6 +176,8 @@ CSV = {
     "results/datasets.csv": ("python -m stages.datasets", datasets.OWN | {"...": (None, AND_MORE)}),
     "results/geometry.csv": ("python -m stages.relate", geometry.WITH_RHO),
     "results/efficiency.csv": ("efficiency", efficiency.EFFICIENCY),
+    "results/claims.csv": ("claims", claims.CLAIMS),
+    "results/conditions.csv": ("claims", claims.CONDITIONS),
 }
 EXAMPLES = {  # path -> the module whose docstring describes it, its columns, an example row, of vectors with D = 2
     "data/states/MODEL/shard-00000.arrow": (states, states.schema([0], 2, "float16"), [0, 0, [0.12, -1.5]]),
@@ -255,7 +263,23 @@ def geometry_page():
                 yield f"- speaks to claim {one.claim} of arXiv 2502.14620"
 
 
+def claims_page():
+    yield from ("# Claims and rules", "", NOTE, "")
+    yield "What arXiv 2502.14620 claims (C), asks (Q) and would check next (N1), and when a figure supports it."
+    yield "[statistics.md](../statistics.md#verdicts) says what the words mean. Layers are those of a model of 24"
+    yield "blocks, and stand for a share of depth. A rule that does not decide its claim stands beside it."
+    for name, claim in CLAIMS.items():
+        yield from ("", f"## {name}: {claim.statement[:-1]}", "")
+        yield from (f"The paper: {claim.figures}. Measured on {claim.measured_on}.", "")
+        for measure, rule in of_claim(name):
+            aside = "" if rule.main else ", beside it"
+            figure = f" The paper's figure: {rule.paper}." if rule.paper else ""
+            yield f"- `{measure}` ({JUDGED[rule.by]}{aside}): {rule.says}.{figure}"
+
+
+JUDGED = {"test": "by a test", "interval": "by an interval"}
 PAGES = {
+    "claims.md": claims_page,
     "params.md": params_page,
     "catalog.md": catalog_page,
     "files.md": files_page,

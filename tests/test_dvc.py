@@ -64,6 +64,7 @@ def test_the_pipeline_runs_and_reports(repository):
     assert "tiny" in (repository / "results/report.md").read_text()
     assert "tiny" in (repository / "results/poolings.md").read_text()
     assert "tiny" in (repository / "results/probes.md").read_text()
+    assert "## C1" in (repository / "results/claims.md").read_text()
     assert len(pl.read_csv(repository / "results/correlations.csv")) == 3 * (3 + 4)
     assert run(repository, "git", "status", "--porcelain").stdout == ""
 
@@ -76,28 +77,43 @@ def test_nothing_changed_runs_nothing_and_warns_of_nothing(repository):
     assert run(repository, "git", "status", "--porcelain").stdout == ""
 
 
-def test_the_cost_is_measured_when_it_is_asked_for_and_is_no_concern_of_the_study(repository):
-    assert not (repository / "results/cost.md").exists()
-    assert "Running stage 'efficiency'" in dvc(repository, "--cd", "cost", "repro")
-    assert "tiny, layer" in (repository / "results/cost.md").read_text()
-    assert (repository / "results/cost.png").stat().st_size > 0
-    for words in ([], ["--cd", "cost"]):
-        assert "up to date" in dvc(repository, *words, "status")
-        assert "Running stage" not in dvc(repository, *words, "repro")
-    assert run(repository, "git", "status", "--porcelain").stdout == "?? cost/dvc.lock\n"
-    (repository / "cost/dvc.lock").unlink()
+def verdicts_of(repository, claim):
+    return json.loads((repository / "results/claims.json").read_text())["claims"][claim]["verdicts"]
 
 
-def test_the_geometry_is_measured_when_it_is_asked_for_and_when_what_it_reads_has_changed(repository):
-    assert not (repository / "results/geometry.md").exists()
-    assert "Running stage 'geometry'" in dvc(repository, "--cd", "geometry", "repro")
-    assert "# The geometry of the layers" in (repository / "results/geometry.md").read_text()
-    assert len(pl.read_parquet(repository / "results/geometry.parquet")) == 3 * 22 + 3 * 2
-    for words in ([], ["--cd", "geometry"]):
+@pytest.mark.parametrize(
+    ("project", "page", "copy", "claim", "measure"),
+    [
+        ("cost", "cost.md", "efficiency.csv", "C4", "time"),
+        ("geometry", "geometry.md", "geometry.parquet", "C7", "few_carriers"),
+    ],
+)
+def test_a_project_beside_measures_when_it_is_asked_to_and_the_claims_follow(
+    repository, project, page, copy, claim, measure
+):
+    assert not (repository / "results" / page).exists()
+    assert verdicts_of(repository, claim) == {"tiny": "not tested here"}
+    stage = {"cost": "efficiency"}.get(project, project)
+    assert f"Running stage '{stage}'" in dvc(repository, "--cd", project, "repro")
+    assert "tiny" in (repository / "results" / page).read_text()
+    assert ran(dvc(repository, "repro")) == ["claims"]
+    for words in ([], ["--cd", project]):
         assert "up to date" in dvc(repository, *words, "status")
         assert "Running stage" not in dvc(repository, *words, "repro")
-    assert run(repository, "git", "status", "--porcelain").stdout == "?? geometry/dvc.lock\n"
-    (repository / "geometry/dvc.lock").unlink()
+    found = pl.read_csv(repository / "results/claims.csv").filter(measure=measure)
+    if project == "geometry":
+        assert found["verdict"].to_list() != ["not tested here"]
+    else:  # no word vectors among the baselines
+        assert "glove-6b-50d" in found["command"][0]
+
+    (repository / "data/beside" / copy).unlink()
+    (repository / "data/beside" / f"{copy.split('.')[0]}-study.json").unlink()
+    back = dvc(repository, "repro")
+    assert ran(back) == []
+    assert "Stage 'claims' is cached" in back
+    assert verdicts_of(repository, claim) == {"tiny": "not tested here"}
+    assert run(repository, "git", "status", "--porcelain").stdout == f"?? {project}/dvc.lock\n"
+    (repository / project / "dvc.lock").unlink()
 
 
 def test_what_a_killed_stage_leaves_beside_results_makes_nothing_run_again(repository):
@@ -135,19 +151,19 @@ def test_a_flipped_byte_of_a_shard_is_mended_and_nothing_else_runs(repository):
 
 
 def test_another_pooling_reruns_pool_to_report_and_going_back_runs_nothing(repository):
-    own = ["pool@tiny", "score", "correlate", "report", "probe@tiny", "probes"]
+    own = ["pool@tiny", "score", "correlate", "report", "probe@tiny", "probes", "claims"]
     assert sorted(ran(dvc(repository, "exp", "run", "-S", "pooling=last"))) == sorted(own)
     changed = pl.read_parquet(repository / "data/scores.parquet")
     assert set(changed["pooling"].drop_nulls()) == {"last"}
     back = dvc(repository, "exp", "run", "-S", "pooling=mean")
     assert ran(back) == []
-    assert back.count("is cached - skipping run") == 6
+    assert back.count("is cached - skipping run") == 7
     assert set(pl.read_parquet(repository / "data/scores.parquet")["pooling"].drop_nulls()) == {"mean"}
 
 
 def test_a_setting_of_the_probes_reruns_them_alone(repository):
     found = ran(dvc(repository, "exp", "run", "-S", "probe.layers=[-1]", "-S", "probe.probes=[bilinear]"))
-    assert sorted(found) == ["probe@tiny", "probe_baselines", "probes"]
+    assert sorted(found) == ["claims", "probe@tiny", "probe_baselines", "probes"]
     table = pl.read_csv(repository / "results/probes.csv")
     assert set(table["probe"]) == {"bilinear", "measures"}
     assert set(table["layer"].drop_nulls()) == {2}
@@ -168,7 +184,7 @@ def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_awa
         "probe@other",
         "baseline@random",
     ]
-    own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes"]
+    own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes", "claims"]
     assert sorted(ran(log)) == sorted(own)
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap", "random"}
     back = dvc(repository, "exp", "run", "-S", "models=[tiny]", "-S", "baselines=[overlap]")

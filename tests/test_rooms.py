@@ -242,7 +242,14 @@ def test_an_edit_of_a_page_reruns_only_that_page():
 
 
 def test_a_column_of_a_table_retrains_nothing():
-    assert stages_that_run("pipeline/formats/tables.py") == {"correlate", "report", "compare", "poolings", "probes"}
+    assert stages_that_run("pipeline/formats/tables.py") == {
+        "correlate",
+        "report",
+        "compare",
+        "poolings",
+        "probes",
+        "claims",
+    }
 
 
 def test_a_new_tokenizer_reruns_tokenize_and_what_reads_text_itself():
@@ -253,7 +260,7 @@ def test_a_new_statistic_of_the_analysis_runs_no_model_and_learns_nothing():
     files = [
         file for file in (ROOT / "pipeline/analyse").glob("*.py") if file.name not in ("__init__.py", "settings.py")
     ]
-    assert stages_that_run(*files) == {"correlate", "compare", "probes"}
+    assert stages_that_run(*files) == {"correlate", "compare", "probes", "report", "claims"}  # the last two: groups.py
 
 
 def test_a_new_baseline_reruns_baselines_alone():
@@ -266,7 +273,7 @@ def test_no_analysis_reruns_the_model():
     assert "dump" not in stages_that_run(*files)
 
 
-CHEAP = ("check", "pool", "score", "correlate", "report", "compare", "poolings", "probes", *MEASURED)
+CHEAP = ("check", "pool", "score", "correlate", "report", "compare", "poolings", "probes", "claims", *MEASURED)
 
 
 @pytest.mark.parametrize("stage", CHEAP)

@@ -95,12 +95,12 @@ def slopes(found: Curves, correlations: pl.DataFrame, model: str) -> Iterator[Ev
     first, last = (at_share(layers, layer) for layer in LOOKED_AT) if layers else (0, 0)
     seen = [layer for layer in layers if first <= layer <= last]
     if len(seen) < 2:
-        yield untested("slope_of_the_paper's_layers", model, NO_CURVE, found.split)
+        yield untested("slope_of_the_first_half", model, NO_CURVE, found.split)
         return
     at = found.at(model, seen)
     steep = trend(np.array(seen, dtype=np.float64), found.rho[at], found.resampled[at], found.confidence)
     ends = found.rho[at[-1:]], found.rho[at[:1]]
-    name = "slope_of_the_paper's_layers"
+    name = "slope_of_the_first_half"
     yield Evidence(name, model, effects=effects(steep), figures=ends, layers=[(last, first)], **facts)
 
 

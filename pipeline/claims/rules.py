@@ -48,7 +48,7 @@ RULES: dict[str, Rule] = {
         command=COSINE,
     ),
     "slope": Rule("C2", "the slope of rho on all layers is below 0", BELOW, unit="rho / layer", command=COSINE),
-    "slope_of_the_paper's_layers": Rule(
+    "slope_of_the_first_half": Rule(
         "C2",
         "the slope of rho on the first half of the layers, which the paper looked at, is below 0",
         BELOW,

@@ -13,7 +13,7 @@ from pipeline.claims.rules import of_claim
 from pipeline.report.markdown import Cell, escaped, section, table, visible, words
 from pipeline.report.material import Method
 from pipeline.report.methods import of_claims
-from pipeline.report.numbers import fixed, if_any, interval, is_defined, p_value, significant
+from pipeline.report.numbers import decimals, fixed, interval, is_defined, p_value, signed, significant
 
 MOST_ROWS = 10
 PAPER = "arXiv 2502.14620"
@@ -135,20 +135,25 @@ def _cells(row: Mapping[str, Any]) -> list[Cell]:
     names = [words(row[name]) for name in ("measure", "variant") if row[name]][row["measure"] == "entropy" :]
     layers = [str(row[name]) for name in ("layer", "other_layer") if row[name] is not None]
     counts = f"{row['agreeing']} / {row['opposing']} of {row['compared']}" if row["compared"] > 1 else ""
-    figures = [figure(row[name], row["unit"]) for name in ("ours", "other")]
+    places = decimals(row["low"], row["high"])
+    figures = [figure(row[name], row["unit"], places) for name in ("ours", "other")]
     against = escaped(row["against"] or "")
     cells: list[Cell] = [escaped(row["model"]), ", ".join(names), against, " and ".join(dict.fromkeys(layers))]
     return [*cells, *figures, row["paper"] or "", effect(row), p_value(row["p"]), row["n"], counts, row["verdict"]]
 
 
-def figure(value: float | None, unit: str | None) -> str:
+def figure(value: float | None, unit: str | None, places: int) -> str:
     """One of the two figures of a comparison, in its unit."""
     if not is_defined(value):
         return ""
     assert value is not None
     if unit == "bytes":
         return f"{significant(value / 1e6)} MB"
-    return fixed(value) if unit in ("rho", "rho / layer", "metric") else f"{significant(value, 3)} {unit or ''}".strip()
+    return (
+        fixed(value, places)
+        if unit in ("rho", "rho / layer", "metric")
+        else f"{significant(value, 3)} {unit or ''}".strip()
+    )
 
 
 def effect(row: Mapping[str, Any]) -> str:
@@ -159,7 +164,8 @@ def effect(row: Mapping[str, Any]) -> str:
         ends = [significant(row[name], 3) for name in ("value", "low", "high")]
         return f"{ends[0]} times" + (f" [{ends[1]}, {ends[2]}]" if ends[1] != ends[2] else "")
     sign = "" if row["ours"] is None else "+"  # a value of its own, or a difference
-    return f"{fixed(row['value'], sign=sign)} {interval(row['low'], row['high'], sign)}".rstrip()
+    places = decimals(row["low"], row["high"])
+    return f"{fixed(row['value'], places, sign)} {interval(row['low'], row['high'], sign)}".rstrip()
 
 
 def not_tested(rows: pl.DataFrame) -> list[str]:
@@ -185,14 +191,12 @@ def same_weights(rows: pl.DataFrame, split: str) -> list[str]:
         different = group.filter(pl.col("p") < 0.05)
         above, below = (len(different.filter(sign)) for sign in (pl.col("difference") > 0, pl.col("difference") < 0))
         names = [words(most["condition"]), escaped(most["model"]), escaped(most["against"])]
-        bounds = interval(most["difference_low"], most["difference_high"], sign="+")
-        size = f"{fixed(most['difference'], sign='+')} {bounds}".rstrip()
         counts = [
             f"{above} / {below} of {len(group)}",
             most["layer"],
-            size,
+            signed(most, "difference"),
             p_value(most["p"]),
-            if_any(most["detectable"]),
+            significant(most["detectable"]),
         ]
         cells.append([*names, *counts])
     if not cells:

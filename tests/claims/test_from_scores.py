@@ -37,7 +37,7 @@ def of(study, measure, split="test"):
 def test_a_curve_that_falls_or_rises(rng, signals, wanted):
     study = scored(rng, curve("m", signals), noise=ONE)
     assert of(study, "slope")["verdict"] == wanted
-    assert of(study, "slope_of_the_paper's_layers")["verdict"] == wanted
+    assert of(study, "slope_of_the_first_half")["verdict"] == wanted
     row = of(study, "shallow_minus_others")
     assert (row["verdict"], row["layer"], row["compared"]) == (wanted, 1, 7)
     assert row["other_layer"] == (2 if wanted == SUPPORTED else row["other_layer"])

@@ -64,15 +64,15 @@ def test_the_papers_own_setting_is_judged_by_the_same_command(paper, empty):
         assert found[claim] == dict.fromkeys(NAMES, UNTESTED), claim
     row = row_of(table, "shallow_minus_others", model=NAMES[1], split="validation")
     assert (row["layer"], row["compared"], row["n"]) == (2, 23, 408)
-    row = row_of(table, "slope_of_the_paper's_layers", model=NAMES[1], split="validation")
+    row = row_of(table, "slope_of_the_first_half", model=NAMES[1], split="validation")
     assert (row["layer"], row["other_layer"]) == (12, 2)
     assert row_of(table, "layers_minus_vectors", model=NAMES[0], split="validation")["against"] == "glove-6b-50d"
     assert set(conditions["condition"]) == {"tokenizer"}
     assert set(conditions["split"]) == {"validation"}
     assert len(conditions) == 25
-    deepest = conditions.filter(layer=24).row(0, named=True)
-    assert (deepest["model"], deepest["against"]) == (NAMES[1], NAMES[0])
-    assert deepest["difference_high"] < 0
+    deep = conditions.filter(layer=22).row(0, named=True)
+    assert (deep["model"], deep["against"]) == (NAMES[1], NAMES[0])
+    assert deep["difference_high"] < 0
 
 
 def test_claims_without_a_choice_are_also_judged_on_parts_of_train(paper, empty):

@@ -92,6 +92,7 @@ SEEN = {  # page -> what it says that one sees
     "geometry.md": ["Running stage 'geometry'"],
     "fine-tuning.md": [r"demo-tuned: \d+ train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
+    "claims.md": [],
     "cost.md": ["Running stage 'efficiency'"],
     "gpu.md": ["Running stage 'dump@demo'"],
     "teams.md": [],

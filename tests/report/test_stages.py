@@ -6,8 +6,12 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from pipeline.analyse.settings import Correlate
+from pipeline.base import settings
 from pipeline.base.errors import InputError
 from pipeline.base.files import write_json
+from pipeline.claims.evidence import relations
+from pipeline.claims.study import Scored, opening
 from pipeline.formats import pairs, scores, tables
 from pipeline.formats.norms import Norms
 from pipeline.report.page import page
@@ -46,6 +50,9 @@ def written(folder, material):
 def test_the_stage_report_writes_the_page_and_the_picture(folder, rng):
     material = making.material(rng)
     report.main(*written(folder, material), folder / "r.md", folder / "c.png")
+    related = relations(material.manifests, material.baselines)
+    scored = Scored(material.scores, material.pairs, material.info, material.table, related)
+    material = replace(material, verdicts=opening(scored, settings.section(Correlate)))
     assert (folder / "r.md").read_text() == page(material, making.METHOD, Report(2))
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob("*.part"))
