@@ -270,7 +270,7 @@ def claims_page():
     yield "blocks, and stand for a share of depth. A rule that does not decide its claim stands beside it."
     for name, claim in CLAIMS.items():
         yield from ("", f"## {name}: {claim.statement[:-1]}", "")
-        yield from (f"The paper: {claim.figures}. Measured on {claim.measured_on}.", "")
+        yield from (claim.said, "")
         for measure, rule in of_claim(name):
             aside = "" if rule.main else ", beside it"
             figure = f" The paper's figure: {rule.paper}." if rule.paper else ""

@@ -13,9 +13,14 @@ class Claim:
     statement: str
     """one sentence"""
     figures: str
-    """the paper's own, or that it has none"""
-    measured_on: str
-    """model and data, and what is known to be wrong with it"""
+    """the paper's own, or what it has instead"""
+    measured_on: str = ""
+    """model and data, and what is known to be wrong with it; empty where nothing was measured"""
+
+    @property
+    def said(self) -> str:
+        """What the paper says and what it measured, in a sentence or two."""
+        return f"The paper: {self.figures}." + (f" Measured on {self.measured_on}." if self.measured_on else "")
 
 
 BLOCKS = 24
@@ -47,13 +52,11 @@ CLAIMS: dict[str, Claim] = {
         "5.2 at layer 4, 3.8 at layer 13",
         "RWKV-6 Finch 1.6B; the paper has no formula, so each candidate has a verdict",
     ),
-    "C7": Claim("The mean dilutes the signal of few tokens.", "n / m, without a measurement", "nothing: an argument"),
-    "Q1": Claim("Contrastive fine-tuning closes the gap to averaged word vectors.", "none, a question", "nothing"),
-    "Q2": Claim("Learned attention is better than the mean.", "none, a question", "nothing"),
-    "Q3": Claim("Sentence encoders order the pairs better.", "none, a question", "nothing"),
-    "N1": Claim(
-        "A linear probe reads from deep layers what their cosine hides.", "none, the first next check", "nothing"
-    ),
+    "C7": Claim("The mean dilutes the signal of few tokens.", "n / m, an argument without a measurement"),
+    "Q1": Claim("Contrastive fine-tuning closes the gap to averaged word vectors.", "an open question"),
+    "Q2": Claim("Learned attention is better than the mean.", "an open question"),
+    "Q3": Claim("Sentence encoders order the pairs better.", "an open question"),
+    "N1": Claim("A linear probe reads from deep layers what their cosine hides.", "its first next check"),
 }
 """C1 to C7 are claims, Q1 to Q3 questions, N1 is the first next check"""
 

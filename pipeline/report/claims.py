@@ -97,24 +97,28 @@ def notes(judged: pl.DataFrame, related: Relations, split: str) -> list[str]:
         f"- {escaped(row['model'])}: pooled by {words(row['pooling'])}, where the paper took the mean."
         for row in poolings.iter_rows(named=True)
     ]
-    here = of_models(judged, split)
-    for other in judged["split"].drop_nulls().unique(maintain_order=True):
-        there = of_models(judged, other)
-        differing = [
-            f"{claim} {there[claim][model]} for {escaped(model)}"
-            for claim in there
-            for model in there[claim]
-            if there[claim][model] not in (here.get(claim, {}).get(model), UNTESTED)
-        ]
-        if differing and other != split:
-            lines.append(f"- On {escaped(other)} otherwise: {'; '.join(differing[:MOST_ROWS])}.")
+    lines += [
+        f"- On {escaped(other)} otherwise: {text}."
+        for other in judged["split"].drop_nulls().unique(maintain_order=True)
+        if (text := otherwise(judged, split, other))
+    ]
     return section("Beware", lines) if lines else []
+
+
+def otherwise(judged: pl.DataFrame, split: str, other: str) -> str:
+    """Which verdicts another split has: `C2 contradicted for a, b; Q2 supported for a`, without those not tested."""
+    here, found = of_models(judged, split), of_models(judged, other)
+    differing: dict[str, list[str]] = {}
+    for claim, verdicts in found.items():
+        for model, verdict in verdicts.items():
+            if verdict not in (here[claim].get(model), UNTESTED):
+                differing.setdefault(f"{claim} {verdict}", []).append(escaped(model))
+    return "; ".join(f"{what} for {', '.join(models)}" for what, models in differing.items())
 
 
 def of_one(rows: pl.DataFrame, claim: str, split: str) -> list[str]:
     """The section of one claim: what the paper says, the rules, a table, and what was not tested."""
     about = CLAIMS[claim]
-    said = f"The paper: {about.figures}. Measured on {about.measured_on}."
     rules = [f"- *{words(name)}*{'' if rule.main else ' (beside it)'}: {rule.says}." for name, rule in of_claim(claim)]
     shown = rows.filter(pl.col("split").is_null() | (pl.col("split") == split))
     tested = shown.filter(pl.col("verdict") != UNTESTED).sort("main", descending=True, maintain_order=True)
@@ -123,7 +127,7 @@ def of_one(rows: pl.DataFrame, claim: str, split: str) -> list[str]:
     rest = [f"{more} more are in [claims.csv](claims.csv)."] if more > 0 else []
     body = table(HEADER, cells, text=TEXT) if cells else []
     heading = f"{claim}: {about.statement[:-1]}"
-    return section(heading, [said], rules, body, rest, not_tested(shown))
+    return section(heading, [about.said], rules, body, rest, not_tested(shown))
 
 
 HEADER = ["model", "measure", "against", "layers", "ours", "other", "paper", "effect", "p", "n", "for / against"]
