@@ -269,11 +269,12 @@ def test_what_is_not_run_is_said_to_be():
     left_out = [(page.name, block.why) for page in PAGES for block in blocks(page) if block.why]
     gpu = [("gpu.md", "it needs a GPU"), ("gpu.md", "it downloads packages for GPUs")]
     elsewhere = "tests/test_teams.py runs it"
+    claims = [("claims.md", "it measures for minutes"), ("claims.md", "it needs a network and a GPU")]
     cost = ("cost.md", "it takes minutes, and a quiet machine")
     geometry = ("geometry.md", "it writes half a gigabyte")
     peft = ("fine-tuning.md", "it is installed")
     reachable = ("teams.md", "it needs a place that all can reach")
-    assert left_out == [cost, peft, geometry, *gpu, reachable, *[("teams.md", elsewhere)] * 3]
+    assert left_out == [*claims, cost, peft, geometry, *gpu, reachable, *[("teams.md", elsewhere)] * 3]
 
 
 # pages from beginning to end, with DVC
