@@ -83,7 +83,7 @@ class Cost:
 def write_pairs(path, count, seed=0):
     """Pairs of random sentences as CSV, a third of the sentences in several of them."""
     rng = np.random.default_rng(seed)
-    text = (ROOT / "data/sample/pairs.tsv").read_text()
+    text = (ROOT / "data/sample/hard.tsv").read_text()
     words = np.array(sorted({word for word in text.split() if word.isalpha()}))
     texts = int(count * SENTENCES)
     lengths = rng.poisson(WORDS, texts) + 1

@@ -14,7 +14,7 @@ from tests.helpers import ROOT
 
 SIZES = {"model_type": "rwkv6", "vocab_size": 256, "hidden_size": 16, "num_hidden_layers": 2, "head_size": 8}
 CATALOG = {
-    "datasets": {"sample": {"path": str(ROOT / "data/sample/pairs.tsv")}},
+    "datasets": {"sample": {"path": str(ROOT / "data/sample/hard.tsv")}},
     "models": {
         "tiny": {"random": 0, "config": SIZES, "tokenizer": "bytes"},
         "other": {"random": 1, "config": SIZES, "tokenizer": "bytes"},

@@ -65,7 +65,7 @@ def test_the_pipeline_runs_and_reports(repository):
     assert "tiny" in (repository / "results/poolings.md").read_text()
     assert "tiny" in (repository / "results/probes.md").read_text()
     assert "## C1" in (repository / "results/claims.md").read_text()
-    assert len(pl.read_csv(repository / "results/correlations.csv")) == 3 * (3 + 4)
+    assert len(pl.read_csv(repository / "results/correlations.csv")) == (3 + 1) * (3 + 4)
     assert run(repository, "git", "status", "--porcelain").stdout == ""
 
 
@@ -199,9 +199,9 @@ def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_awa
 def test_several_data_sets_are_run_one_by_one_and_going_back_to_each_runs_nothing(repository):
     params = (repository / "params.yaml").read_bytes()
     command = ["python", "-m", "stages.datasets", "shorter", "broken", "sample"]
-    texts = {name: (repository / name).read_text() for name in ("catalog.yaml", "data/sample/pairs.tsv")}
+    texts = {name: (repository / name).read_text() for name in ("catalog.yaml", "data/sample/hard.tsv")}
     catalog = yaml.safe_load(texts["catalog.yaml"])
-    header, *lines = texts["data/sample/pairs.tsv"].splitlines()
+    header, *lines = texts["data/sample/hard.tsv"].splitlines()
     (repository / "shorter.tsv").write_text("\n".join([header, *lines[::3]]) + "\n")
     (repository / "broken.tsv").write_text("nothing of use\n")
     catalog["datasets"] |= {name: {"path": f"{name}.tsv"} for name in ("shorter", "broken")}

@@ -68,7 +68,7 @@ def test_dvc_sees_in_the_committed_catalogue_what_we_see():
 
 def test_local_files_of_the_committed_catalogue_exist():
     paths = {path for kind, name in NAMES for path in local_paths(entry(kind, name, COMMITTED))}
-    assert {"data/sample/pairs.tsv", "data/demo/model", "data/demo/vectors.txt.gz"} <= paths
+    assert {"data/sample/hard.tsv", "data/demo/model", "data/demo/vectors.txt.gz"} <= paths
     assert all((ROOT / path).exists() for path in paths)
 
 

@@ -163,7 +163,7 @@ def test_a_wrong_entry_that_nothing_uses_stops_nothing(project):
 
 def test_numbers_and_dates_are_revisions(project):
     for revision in (1, 1.5, "v1", __import__("datetime").date(2026, 11, 25)):
-        change("catalog.yaml", "datasets.sample", {"path": "data/sample/pairs.tsv", "revision": revision})
+        change("catalog.yaml", "datasets.sample", {"path": "data/sample/hard.tsv", "revision": revision})
         assert study.problems() == []
 
 

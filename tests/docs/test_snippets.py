@@ -90,7 +90,7 @@ SEEN = {  # page -> what it says that one sees
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
     "geometry.md": ["Running stage 'geometry'"],
-    "fine-tuning.md": [r"demo-tuned: \d+ train pairs", "demo-tuned: epoch 1: loss", "Running stage 'dump@demo-tuned'"],
+    "fine-tuning.md": [r"my-tuned: \d+ train pairs", "my-tuned: epoch 1: loss", "Running stage 'dump@my-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
     "claims.md": [],
     "cost.md": ["Running stage 'efficiency'"],

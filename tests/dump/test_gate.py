@@ -73,7 +73,7 @@ def test_sample_takes_lengths_evenly_and_whole_sentences():
 def test_a_trained_model_passes_and_the_same_model_on_the_wrong_ids_is_flagged(testdata):
     """The checkpoint was trained on UTF-16-LE bytes: as plain bytes its input is scrambled, as the study's was."""
     model = load_rwkv6(testdata / "rwkv/tiny-rwkv-6v0-3m-Q5_1.safetensors").eval()
-    table = pl.read_csv(ROOT / "data/sample/pairs.tsv", separator="\t", quote_char=None)
+    table = pl.read_csv(ROOT / "data/sample/hard.tsv", separator="\t", quote_char=None)
     texts = table["sentence1"].to_list()[:60]
     readings = []
     for encoding in ("utf-16-le", "utf-8"):

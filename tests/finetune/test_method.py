@@ -1,10 +1,13 @@
 """What is trained, where it starts, and that what was saved is what was trained."""
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
@@ -122,3 +125,56 @@ def test_no_adapter_and_one_of_another_model_are_one_line(adapter, network, tmp_
     (folder / "adapter_config.json").write_text('{"peft_type": "IA3"}')
     with pytest.raises(InputError, match="only LoRA adapters are supported"):
         applied(network("rwkv6"), folder, "x")
+
+
+@pytest.mark.parametrize("family", ["rwkv6", "gpt2"])
+def test_ranks_and_scales_of_modules_are_merged_as_peft_merges_them(family, network, tmp_path):
+    names = targets(network(family), 3)
+    config = LoraConfig(
+        r=4,
+        lora_alpha=6,
+        target_modules=names,
+        fan_in_fan_out=family == "gpt2",
+        use_rslora=True,
+        rank_pattern={names[0].rsplit(".", 1)[-1]: 2},
+        alpha_pattern={r".*\.1\..*": 24},
+    )
+    wrapped = get_peft_model(network(family), config)
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora_" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    wrapped.save_pretrained(tmp_path)
+    expected = wrapped.merge_and_unload().state_dict()
+    found, base = applied(network(family), tmp_path, "x").state_dict(), network(family).state_dict()
+    assert sum(not torch.equal(found[name], base[name]) for name in base) == len(names)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"use_dora": True}, "sets use_dora to True: only plain LoRA is merged here. Merge it with peft"),
+        ({"init_lora_weights": "pissa"}, "sets init_lora_weights to 'pissa'"),
+        ({"lora_alpha": None}, "has lora_alpha None, expected a number"),
+    ],
+)
+def test_an_adapter_that_is_more_than_a_b_is_refused(change, complaint, adapter, network):
+    folder, _ = adapter
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(InputError, match=complaint):
+        applied(network("rwkv6"), folder, "x")
+
+
+def test_a_half_or_empty_adapter_is_named(adapter, network):
+    file = adapter[0] / "adapter_model.safetensors"
+    tensors = load_file(file)
+    lost = next(name for name in tensors if "lora_B" in name)
+    save_file({name: tensor for name, tensor in tensors.items() if name != lost}, file)
+    with pytest.raises(InputError, match=f"missing {lost}"):
+        applied(network("rwkv6"), adapter[0], "x")
+    save_file({}, file)
+    with pytest.raises(InputError, match="missing any lora_A"):
+        applied(network("rwkv6"), adapter[0], "x")

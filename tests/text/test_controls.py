@@ -17,7 +17,7 @@ from pipeline.text.settings import Prepare, Tokenize
 from tests.helpers import ROOT
 
 ALL, LIMIT = Prepare(limit=None), Tokenize(max_tokens=1024, truncate=False)
-SAMPLE = str(ROOT / "data/sample/pairs.tsv")
+SAMPLE = str(ROOT / "data/sample/hard.tsv")
 
 
 def drawn_rows(rng, count=120, texts=60, splits=("train", "test")):

@@ -40,7 +40,7 @@ ODD = [
 
 @pytest.fixture(scope="module")
 def sentences():
-    table = pl.read_csv(ROOT / "data/sample/pairs.tsv", separator="\t", quote_char=None)
+    table = pl.read_csv(ROOT / "data/sample/hard.tsv", separator="\t", quote_char=None)
     return pl.concat([table["sentence1"], table["sentence2"]]).unique(maintain_order=True).to_list()
 
 
