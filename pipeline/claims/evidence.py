@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -98,8 +99,17 @@ def _adapter(manifest: Mapping) -> str | None:
     return manifest["parts"]["weights"].get("adapter")
 
 
+def _of_tokens(manifest: Mapping) -> dict[str, Any]:
+    """What decides token ids, with the order of words by itself rather than as a part of the tokenizer."""
+    parts = dict(manifest["parts"]["tokens"])
+    if isinstance(parts.get("tokenizer"), Mapping):
+        tokenizer = dict(parts["tokenizer"])
+        parts |= {"shuffled words": tokenizer.pop("shuffle_words", None), "tokenizer": tokenizer}
+    return parts
+
+
 def differing(first: Mapping, second: Mapping) -> list[str] | None:
-    """In what two manifests of the same weights differ: adapter, tokenizer, bos ...; None where the weights differ.
+    """In what two manifests of the same weights differ: adapter, tokenizer, shuffled words; None where the weights do.
 
     Where token ids differ though their settings do not, it is `token ids`.
     """
@@ -109,7 +119,7 @@ def differing(first: Mapping, second: Mapping) -> list[str] | None:
     if weights[0] != weights[1]:
         return None
     names = [] if _adapter(first) == _adapter(second) else ["adapter"]
-    one, other = (dict(manifest["parts"]["tokens"]) for manifest in (first, second))
+    one, other = (_of_tokens(manifest) for manifest in (first, second))
     of_tokens = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
     same_ids = first["parts"].get("ids") == second["parts"].get("ids")
     return names + (of_tokens or ([] if same_ids else ["token ids"]))

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.base.errors import InputError
 from pipeline.base.files import write_json
 from pipeline.formats import efficiency, geometry, manifest
-from pipeline.formats.damage import read_json
+from pipeline.formats.damage import absent, read_json
 
 FILES = {"efficiency.csv": efficiency.COMMAND, "geometry.parquet": geometry.COMMAND}
 """name of a copy -> the command that makes it"""
@@ -32,14 +32,18 @@ def study(pairs: Path, manifests: Path, baselines: Path, names: Iterable[str]) -
         if (manifests / f"{name}.json").exists():
             encoders[name] = manifest.read(manifests / f"{name}.json", name)["key"]
         elif (info := baselines / name / "info.json").exists():
-            encoders[name] = _digest(info)
-    return {"pairs": _digest(pairs / "pairs.parquet", pairs / "sentences.parquet"), "encoders": encoders}
+            encoders[name] = _digest("baseline", info)
+    files = pairs / "pairs.parquet", pairs / "sentences.parquet"
+    return {"pairs": _digest("prepare", *files), "encoders": encoders}
 
 
-def _digest(*paths: Path) -> str:
+def _digest(stage: str, *paths: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        try:
+            digest.update(path.read_bytes())
+        except FileNotFoundError as error:
+            raise absent(path, stage) from error
     return digest.hexdigest()
 
 

@@ -14,8 +14,11 @@ from pipeline.report.markdown import Cell, escaped, section, table, visible, wor
 from pipeline.report.material import Method
 from pipeline.report.methods import of_claims
 from pipeline.report.numbers import decimals, fixed, interval, is_defined, p_value, signed, significant
+from pipeline.report.sentences import listed
 
 MOST_ROWS = 10
+TINY = 5e-5
+"""what is nearer to 0 has no digits that anybody wants"""
 PAPER = "arXiv 2502.14620"
 OF_SCORES = ("C1", "C2", "C3", "Q3")
 """what scores and correlations alone can judge"""
@@ -55,8 +58,8 @@ def by_verdict(judged: pl.DataFrame, split: str) -> dict[str, str]:
             if verdict == MIXED:
                 verdict = f"{MIXED} ({agreement(main_rows(judged, split).filter(claim=claim, model=model))})"
             models.setdefault(verdict, []).append(escaped(model))
-        listed = [f"{verdict} for {', '.join(names)}" for verdict, names in models.items()]
-        texts[claim] = UNTESTED if set(models) <= {UNTESTED} else "; ".join(listed)
+        found = [f"{verdict} for {listed(names)}" for verdict, names in models.items()]
+        texts[claim] = UNTESTED if set(models) <= {UNTESTED} else "; ".join(found)
     return texts
 
 
@@ -173,12 +176,13 @@ def effect(row: Mapping[str, Any]) -> str:
 
 
 def not_tested(rows: pl.DataFrame) -> list[str]:
-    """A list item for each reason and command, with the models that it is of."""
+    """A list item for each reason, with the models that it is of and the command for the first of them."""
     lines = []
     kept = rows.filter(verdict=UNTESTED)
-    for (why, command), group in kept.group_by("why", "command", maintain_order=True):
-        names = ", ".join(map(escaped, group["model"].unique(maintain_order=True)))
-        lines.append(f"- Not tested for {names}: {escaped(str(why))}. To test it: {code(str(command))}")
+    for (why,), group in kept.group_by("why", maintain_order=True):
+        names = list(map(escaped, group["model"].unique(maintain_order=True)))
+        example = "To test it" if group["command"].n_unique() == 1 else f"To test {names[0]}"
+        lines.append(f"- Not tested for {listed(names)}: {escaped(str(why))}. {example}: {code(group['command'][0])}")
     return lines[:MOST_ROWS]
 
 

@@ -7,6 +7,7 @@ from tests.claims.making import manifest
 
 WORLD = {"tokenizer": {"kind": "world"}, "bos": None}
 GPT2 = WORLD | {"tokenizer": {"kind": "gpt2"}}
+SHUFFLED = WORLD | {"tokenizer": {"kind": "world", "shuffle_words": 0}}
 
 
 def test_models_of_the_same_weights():
@@ -17,7 +18,7 @@ def test_models_of_the_same_weights():
         "as-published": manifest(tokens=GPT2, ids="j", passed=False),
         "tuned-again": manifest(adapter="b"),
         "both": manifest(adapter="a", tokens=GPT2, ids="j"),
-        "shuffled": manifest(tokens=WORLD | {"shuffle_words": True}, ids="k"),
+        "shuffled": manifest(tokens=SHUFFLED, ids="k"),
         "untrained": manifest(seed=0, passed=None),
     }
     found = relations(manifests, {})
@@ -28,7 +29,7 @@ def test_models_of_the_same_weights():
         ("both", "as-published", "fine-tuning"),
         ("as-published", "finch", "tokenizer"),
         ("both", "tuned", "tokenizer"),
-        ("shuffled", "finch", "shuffle_words"),
+        ("shuffled", "finch", "shuffled words"),
     ]
     assert found.untrained == ["untrained"]
     assert found.unread == ["as-published"]
@@ -42,6 +43,7 @@ def test_models_of_the_same_weights():
         (manifest(seed=1), None),
         (manifest(ids="j"), ["token ids"]),
         (manifest(tokens=WORLD | {"bos": 1}, ids="j"), ["bos"]),
+        (manifest(tokens=SHUFFLED, ids="k"), ["shuffled words"]),
         (manifest(tokens=GPT2 | {"bos": 1}, ids="j", adapter="a"), ["adapter", "bos", "tokenizer"]),
     ],
 )

@@ -59,7 +59,7 @@ def test_each_claim_has_its_verdict_in_words():
         row("entropy", "a", CONTRADICTED, split=None, variant="spectral_entropy"),
     ]
     text = text_of(*rows)
-    assert "| supported for a, c; contradicted for b |" in text
+    assert "| supported for a and c; contradicted for b |" in text
     assert "| not resolvable at this n for a |" in text
     assert "| depends on the measure (2 of 3 supported, 1 contradicted) for a |" in text
     assert text.count("| not tested here |") == len(CLAIMS) - 3
@@ -101,7 +101,7 @@ def test_names_of_models_and_encoders_are_escaped():
 
 def test_what_was_not_tested_has_the_command_once_for_all_models():
     text = text_of(*every("a", "b"))
-    assert "- Not tested for a, b: why so. To test it: `dvc x`" in text
+    assert "- Not tested for a and b: why so. To test it: `dvc x`" in text
     assert text.count("`dvc x`") == len(CLAIMS)
 
 
