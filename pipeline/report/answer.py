@@ -9,6 +9,7 @@ from pipeline.formats import fits
 from pipeline.report import controls, depth
 from pipeline.report.markdown import escaped, words
 from pipeline.report.material import Material, Method
+from pipeline.report.models import seeds
 from pipeline.report.numbers import is_significant, signed, span, with_interval
 from pipeline.report.rows import selected
 from pipeline.report.sentences import listed
@@ -24,7 +25,7 @@ def sections(material: Material, method: Method, split: str) -> list[str]:
         return [f"On {escaped(split)}, rho is undefined for every encoder.", ""]
     models = best.filter(pl.col("encoder").is_in(list(material.manifests)))
     lines = [f"- **Best on {escaped(split)}:** {leader(best, models, material.manifests, method.reference)}"]
-    if trends := depth.clauses(best.filter(pl.col("slope").is_not_null())):
+    if trends := depth.clauses(best.filter(pl.col("slope").is_not_null()), seeds(material.manifests)):
         lines.append(f"- **Depth:** rho {trends}.")
     if len(best) > 1:
         lines.append(f"- **Not separable from the best:** {not_separable(best, material.manifests)}")

@@ -1,6 +1,6 @@
 """The section of report.md on how rho changes with the layer number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -39,10 +39,22 @@ def verdict(rows: pl.DataFrame, split: str) -> list[str]:
     return [f"On {escaped(split)}, rho {found}."] if found else []
 
 
-def clauses(rows: pl.DataFrame) -> str:
-    """A clause for each trend and the curves that have it, to follow "rho"; nothing for none."""
+def clauses(rows: pl.DataFrame, seeds: Mapping[str, str] | None = None) -> str:
+    """A clause for each trend and the curves that have it, to follow "rho"; nothing for none.
+
+    Models that differ in their seed alone (`models.seeds`) are named together where they have the same trend.
+    """
     names: dict[str, list[str]] = {RISING: [], FALLING: [], LEVEL: []}
     for row in rows.iter_rows(named=True):
         direction = RISING if row["slope"] > 0 else FALLING
-        names[direction if is_significant(row["slope_p"]) else LEVEL].append(f"**{escaped(row['name'])}**")
-    return "; it ".join(f"{trend} for {listed(found)}" for trend, found in names.items() if found)
+        names[direction if is_significant(row["slope_p"]) else LEVEL].append(row["name"])
+    return "; it ".join(
+        f"{trend} for {listed(_together(found, seeds or {}))}" for trend, found in names.items() if found
+    )
+
+
+def _together(names: Sequence[str], seeds: Mapping[str, str]) -> list[str]:
+    """Names in bold, and the common one of models where all its seeds are among them."""
+    whole = {label for label in seeds.values() if all(name in names for name, of in seeds.items() if of == label)}
+    called = [seeds[name] if seeds.get(name) in whole else name for name in names]
+    return [f"**{escaped(name)}**" for name in dict.fromkeys(called)]
