@@ -15,7 +15,7 @@ CLAIMS = {
     "C2": "rho falls with depth",
     "C3": "every layer is below GloVe",
     "C4": "about 700 times as slow as GloVe",
-    "C5": "as much memory as GloVe",
+    "C5": "as much memory as GloVe, on the host",
     "C6": "entropy falls with depth",
     "C7": "the mean dilutes the signal",
     "Q1": "fine-tuning passes GloVe",

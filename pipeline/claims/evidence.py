@@ -38,7 +38,7 @@ class Evidence:
     detectable: np.ndarray | None = None
     """(K,) minimum detectable differences"""
     spread: float | None = None
-    """standard deviation over seeds"""
+    """standard deviation over the entries that a mean is of"""
     why: str | None = None
     """why there are no effects"""
 

@@ -130,7 +130,7 @@ def tuning(found: Curves, model: str, chosen: Mapping[str, int], related: Relati
         if not tuned:
             yield untested("tuned_minus_vectors", model, NOT_TUNED, found.split)
         elif len(tuned) > 1 and model in chosen:
-            yield over_seeds(found, model, tuned, chosen)
+            yield on_average(found, model, tuned, chosen)
         return
     if model not in chosen or not found.has(model, chosen[model]):
         yield untested("tuned_minus_vectors", model, NO_CURVE, found.split)
@@ -156,14 +156,14 @@ def tuning(found: Curves, model: str, chosen: Mapping[str, int], related: Relati
         )
 
 
-def over_seeds(found: Curves, base: str, tuned: Sequence[str], chosen: Mapping[str, int]) -> Evidence:
+def on_average(found: Curves, base: str, tuned: Sequence[str], chosen: Mapping[str, int]) -> Evidence:
     """The mean over entries that were tuned from one base, each at its selected layer, minus the base at its own."""
     rows = np.array([found.rows[name, chosen[name]] for name in tuned])
     of_base = found.rows[base, chosen[base]]
     gain = found.rho[rows] - found.rho[of_base]
     drawn = (found.resampled[rows] - found.resampled[of_base]).mean(axis=0)[None]
     return Evidence(
-        "tuned_minus_base_over_seeds",
+        "tuned_minus_base_on_average",
         base,
         against=", ".join(tuned),
         split=found.split,

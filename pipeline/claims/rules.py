@@ -161,7 +161,7 @@ RULES: dict[str, Rule] = {
         main=False,
         command=OVERLAP,
     ),
-    "tuned_minus_base_over_seeds": Rule(
+    "tuned_minus_base_on_average": Rule(
         "Q1", "the mean over entries that were tuned from one base is above it", ABOVE, main=False, command=TUNE
     ),
     "attention_minus_mean": Rule("Q2", "rho of learned attention is above that of the mean", ABOVE, command=ATTENTION),

@@ -113,7 +113,7 @@ def test_several_entries_of_one_base_have_a_mean_and_a_spread_by_hand(rng):
     signals = curve("m", [0.5] * 2) | curve("a", [1.0] * 2) | curve("b", [2.0] * 2) | curve("c", [1.5] * 2)
     related = {"models": ["m", "a", "b", "c"], "tuned": {"a": "m", "b": "m", "c": "m"}}
     study = scored(rng, signals, related=related)
-    row = of(study, "tuned_minus_base_over_seeds")
+    row = of(study, "tuned_minus_base_on_average")
     chosen = study.correlations.filter("selected", split="test")
     of_test = dict(chosen.select("encoder", "spearman").iter_rows())
     gains = [of_test[name] - of_test["m"] for name in "abc"]
