@@ -126,7 +126,8 @@ def infer_config(path: Path, tensors: Mapping[str, torch.Tensor], overrides: Map
             "(RWKV-4, 5 and 7 have other tensors; only 6 is read here)"
         )
     shapes = {name: tuple(tensors[name].shape) for name in TELL_SIZES}
-    check_fit(path, [f"{name} is {shape}, expected a matrix" for name, shape in shapes.items() if len(shape) != 2])
+    flat = [name for name, shape in shapes.items() if len(shape) != 2 or 0 in shape]
+    check_fit(path, [f"{name} is {shapes[name]}, expected a matrix" for name in flat])
     blocks = [int(match[1]) for name in tensors if (match := re.match(r"blocks\.(\d+)\.", name))]
     sizes = {
         "vocab_size": shapes["emb.weight"][0],
@@ -142,6 +143,8 @@ def infer_config(path: Path, tensors: Mapping[str, torch.Tensor], overrides: Map
     except (TypeError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be loaded with {dict(overrides)}: {reason}. Mend `config`") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def load_rwkv6(path: str | Path, dtype: torch.dtype = torch.float32, **overrides: Any) -> Rwkv6ForCausalLM:

@@ -109,6 +109,14 @@ def test_fields_that_cannot_be_are_refused(tensors, tmp_path, overrides, message
         load_rwkv6(tmp_path / "m.safetensors", **overrides)
 
 
+def test_an_empty_matrix_is_refused(tensors, tmp_path):
+    """A flipped bit can leave a side of 0; dividing by it is no message."""
+    name = "blocks.0.att.time_faaaa"
+    save_file(tensors | {name: torch.zeros(len(tensors[name]), 0)}, tmp_path / "m.safetensors")
+    with pytest.raises(InputError, match=rf"m\.safetensors.*{re.escape(name)} is \(\d+, 0\), expected a matrix"):
+        load_rwkv6(tmp_path / "m.safetensors")
+
+
 @pytest.mark.parametrize("ending", [".safetensors", ".pth"])
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_a_checkpoint_that_was_cut_short_is_refused_with_its_name(tensors, tmp_path, ending, share):
