@@ -43,6 +43,11 @@ class Evidence:
     """why there are no effects"""
 
 
+def untested(measure: str, model: str, why: str, split: str | None = None) -> Evidence:
+    """No evidence, and why."""
+    return Evidence(measure, model, split=split, why=why)
+
+
 @dataclass(frozen=True)
 class Relations:
     """How the models and baselines of a study hang together, from their manifests and infos."""

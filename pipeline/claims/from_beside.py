@@ -7,15 +7,14 @@ import numpy as np
 import polars as pl
 
 from pipeline.claims.decide import Effects
-from pipeline.claims.evidence import HALVES, QUARTILES, SINGLE, Evidence, Relations
-from pipeline.claims.from_scores import untested
+from pipeline.claims.evidence import HALVES, QUARTILES, SINGLE, Evidence, Relations, untested
 from pipeline.claims.paper import ENTROPY_AT, LOOKED_AT, SHALLOW, at_share
 from pipeline.claims.remedies import NO_ENCODER, NO_GPU, NO_VECTORS
 from pipeline.claims.rules import RULES
+from pipeline.formats.beside import NOBODY
 from pipeline.stats.halves import apart
 
 FAILED = "the measurement failed: {}"
-NOBODY = "nobody has measured it"
 NO_LAYERS = "it was not measured at enough layers"
 OTHER_POOLING = "vectors of another pooling were measured"
 Reasons = Mapping[str, str]

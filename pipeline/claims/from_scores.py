@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.claims.curves import Curves, effects
 from pipeline.claims.decide import Effects
-from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations
+from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations, untested
 from pipeline.claims.paper import LOOKED_AT, SHALLOW, at_share
 from pipeline.claims.remedies import NO_CURVE, NO_ENCODER, NO_OVERLAP, NO_VECTORS, NOT_TUNED
 from pipeline.stats.significance import against_zero, holm, minimal_detectable_difference, trend
@@ -34,11 +34,6 @@ def selected_layers(correlations: pl.DataFrame) -> dict[str, int]:
     """CORRELATIONS -> {model: the layer with the largest rho on train}, of cosines of uncorrected vectors."""
     rows = correlations.filter("selected", pl.col("layer").is_not_null(), similarity="cosine", correction="none")
     return dict(rows.select("encoder", "layer").iter_rows())
-
-
-def untested(measure: str, model: str, why: str, split: str | None = None) -> Evidence:
-    """No evidence, and why."""
-    return Evidence(measure, model, split=split, why=why)
 
 
 def _compared(  # noqa: PLR0913 - what makes up a comparison

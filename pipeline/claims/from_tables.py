@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.claims.decide import Effects
-from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations
-from pipeline.claims.from_scores import untested
+from pipeline.claims.evidence import BOOTSTRAP, Evidence, Relations, untested
 from pipeline.claims.remedies import NO_OVERLAP
 
 ATTENTION, MEAN, CONTROL = "attention", "mean", "diagonal"

@@ -16,6 +16,8 @@ from pipeline.formats.damage import absent, read_json
 
 FILES = {"efficiency.csv": efficiency.COMMAND, "geometry.parquet": geometry.COMMAND}
 """name of a copy -> the command that makes it"""
+NOBODY = "nobody has measured it"
+"""why nothing is known of an encoder"""
 STUDY: dict[str, tuple[type, str]] = {
     "pairs": (str, "sha256 of pairs.parquet and sentences.parquet"),
     "encoders": (dict, "model -> key of its dump (C6); baseline -> sha256 of its info.json"),
@@ -69,7 +71,7 @@ def unlike(copy: str | Path, now: dict[str, Any]) -> dict[str, str]:
     """
     path = Path(copy)
     if not path.exists():
-        return dict.fromkeys(now["encoders"], "nobody has measured it")
+        return dict.fromkeys(now["encoders"], NOBODY)
     if not _beside(path).exists():
         return dict.fromkeys(now["encoders"], "the last measurement did not end")
     try:
@@ -81,7 +83,7 @@ def unlike(copy: str | Path, now: dict[str, Any]) -> dict[str, str]:
     reasons = {}
     for name, key in now["encoders"].items():
         if name not in then["encoders"]:
-            reasons[name] = "nobody has measured it"
+            reasons[name] = NOBODY
         elif then["encoders"][name] != key:
             reasons[name] = "it has changed since it was measured"
     return reasons
