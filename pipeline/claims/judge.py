@@ -7,13 +7,15 @@ import numpy as np
 import polars as pl
 
 from pipeline.claims.decide import UNTESTED, Effects, decide
-from pipeline.claims.evidence import Evidence, Relations
+from pipeline.claims.evidence import HALVES, QUARTILES, SINGLE, Evidence, Relations
 from pipeline.claims.paper import CLAIMS
-from pipeline.claims.remedies import REMEDIES
+from pipeline.claims.remedies import COST, GEOMETRY, REMEDIES, REPRO
 from pipeline.claims.rules import RULES
 from pipeline.formats import claims
 from pipeline.formats.tables import schema_of
 
+MADE_BY = {QUARTILES: COST, SINGLE: COST, HALVES: GEOMETRY}
+"""test of evidence -> the command that measured it, where that is not REPRO"""
 MIXED = "depends on the measure"
 """the verdict of a claim whose measures have different ones"""
 
@@ -54,6 +56,7 @@ def verdict(one: Evidence, related: Relations) -> dict[str, Any]:
     layers = dict(zip(("layer", "other_layer"), one.layers[place] if one.layers else (None, None), strict=True))
     detectable = None if one.detectable is None else float(one.detectable[place])
     found = {"ours": ours, "other": other, "p": decision.p, "verdict": decision.verdict, "detectable": detectable}
+    found["command"] = MADE_BY.get(one.test or "", REPRO)
     return row | figures | counts | layers | found
 
 

@@ -1,8 +1,9 @@
-"""Why a measure was not tested, and the command that would test it.
+"""The commands that measure; why a measure was not tested, and the command that would test it.
 
 A command has places for {model}, and for {models} and {baselines} of the study, each with a comma after it.
 """
 
+REPRO = "dvc repro claims"
 COST = "dvc --cd cost repro && dvc repro claims"
 GEOMETRY = "dvc --cd geometry repro && dvc repro claims"
 VECTORS = "dvc exp run -S 'baselines=[{baselines}glove-6b-50d]'"

@@ -41,7 +41,7 @@ CLAIMS: Columns = {
     "opposing": (WHOLE, "of them significant against it"),
     "verdict": (TEXT, "supported, contradicted, not resolvable at this n, or not tested here"),
     "why": (TEXT, "why it was not tested"),
-    "command": (TEXT, "what would test it"),
+    "command": (TEXT, "what measured it, or would"),
 }
 CONDITIONS: Columns = {
     "condition": (TEXT, "in what the two entries differ: fine-tuning, tokenizer, bos ...; their weights are the same"),

@@ -116,7 +116,7 @@ def of_claims(method: Method) -> list[str]:
             "as if the errors of two layers were independent, which makes the test cautious where they go together.",
             "**What verdicts do not say.** Each is of these pairs and these weights. Where a claim has several main "
             "measures with different verdicts, it *depends on the measure*. p-values are not corrected over claims, "
-            "models or splits.",
+            "models or splits. `claims.csv` has the command behind each figure.",
         ]
     )
 

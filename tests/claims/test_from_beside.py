@@ -46,6 +46,9 @@ def test_how_many_times_as_long(times, spread, wanted):
     assert found["time_to_the_shallow_layer"]["layer"] == 1
     assert found["time_to_the_shallow_layer"]["value"] == times / 2
     assert found["encoder_time"]["verdict"] == SUPPORTED
+    assert {row["command"] for row in found.values() if row["verdict"] != UNTESTED} == {
+        "dvc --cd cost repro && dvc repro claims"
+    }
 
 
 @pytest.mark.parametrize(("theirs", "wanted"), [(1.0, SUPPORTED), (None, CONTRADICTED), (0.5, CONTRADICTED)])
@@ -99,6 +102,7 @@ def test_curves_over_depth(values, falls):
     row = found["token_softmax_entropy"]
     assert (row["layer"], row["other_layer"], row["n"]) == (4, 1, 500)
     assert row["value"] == pytest.approx(values[4] - values[1])
+    assert row["command"] == "dvc --cd geometry repro && dvc repro claims"
 
 
 @pytest.mark.parametrize(("value", "wanted"), [(3, SUPPORTED), (1.5, CONTRADICTED), (2.005, UNRESOLVED)])

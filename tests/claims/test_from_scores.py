@@ -42,6 +42,7 @@ def test_a_curve_that_falls_or_rises(rng, signals, wanted):
     assert (row["verdict"], row["layer"], row["compared"]) == (wanted, 1, 7)
     assert row["other_layer"] == (2 if wanted == SUPPORTED else row["other_layer"])
     assert row["ours"] - row["other"] == pytest.approx(row["value"])
+    assert row["command"] == "dvc repro claims"
 
 
 def test_a_curve_that_does_neither(rng):
