@@ -32,7 +32,7 @@ def main(
     print(gate.summary(model, reading), file=sys.stderr)
     fingerprint, depth, kernel = weights.fingerprint(entry, path), layers.depth_of(network), load.kernel_of(network)
     dump_key, parts = key.key_of(fingerprint, read, params, depth, kernel)
-    written = run.dump(network, read.ids, read.sentence_ids, params, dump_key, run.Places(out, manifest))
+    written = run.dump(network, read.ids, read.sentence_ids, params, dump_key, run.Places(out, manifest), read.spans)
     facts = {"model": model, "key": dump_key, "parts": parts, "sources": sources, "gate": reading}
     manifests.write(manifest, facts | {"truncated": int(read.truncated.sum())} | written)
 

@@ -4,7 +4,7 @@ from pipeline.base import cli, settings
 from pipeline.base.cli import In, Name, Out
 from pipeline.catalog import entries
 from pipeline.formats import pairs, tokens
-from pipeline.text import tokenizers
+from pipeline.text import encoding
 from pipeline.text.settings import Tokenize
 
 
@@ -12,7 +12,7 @@ def main(model: Name, sentences: In, out: Out) -> None:
     """Write the token ids of SENTENCES for MODEL of catalog.yaml to OUT (Parquet)."""
     entry, section = entries.entry("models", model), settings.section(Tokenize)
     table = pairs.read_sentences(sentences)
-    tokens.write(out, tokenizers.tokenize(table, entry, model, section))
+    tokens.write(out, encoding.tokenize(table, entry, model, section))
 
 
 if __name__ == "__main__":

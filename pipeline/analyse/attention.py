@@ -34,9 +34,9 @@ def look(weights: Mapping[int, np.ndarray], tokens: Tokens, pairs: pl.DataFrame,
         return None
     ids = _sentences_of_last_split(pairs)
     row_of = {sentence: row for row, sentence in enumerate(tokens.sentence_ids.tolist())}
-    text_of = tokens.pieces
+    text_of, ids_of = tokens.pieces, tokens.pooled
     assert text_of is not None
-    pieces = [[text_of[token] for token in tokens.ids[row_of[sentence]].tolist()] for sentence in ids]
+    pieces = [[text_of[token] for token in ids_of[row_of[sentence]].tolist()] for sentence in ids]
     relative = [weights[sentence] * len(weights[sentence]) for sentence in ids]
     weight = np.concatenate(relative)
     facts = {"layer": layer, "sentences": len(ids), "flat": bool(weight.max() - weight.min() < FLAT)}
@@ -56,15 +56,16 @@ def look(weights: Mapping[int, np.ndarray], tokens: Tokens, pairs: pl.DataFrame,
 
 
 def inverse_document_frequencies(tokens: Tokens, train: np.ndarray) -> list[np.ndarray]:
-    """idf of each token of each sentence: S arrays (T,) float32, in the order of the tokens.
+    """idf of each pooled token of each sentence: S arrays (T,) float32, in the order of the tokens.
 
     ln((N + 1) / (n + 1)) for a token id that n of N train sentences hold, as in the pooling idf_mean.
     """
-    size = 1 + max(int(ids.max()) for ids in tokens.ids)
+    pooled = tokens.pooled
+    size = 1 + max(int(ids.max()) for ids in pooled)
     learned_from = np.flatnonzero(np.isin(tokens.sentence_ids, train))
-    documents = np.bincount(np.concatenate([np.unique(tokens.ids[row]) for row in learned_from]), minlength=size)
+    documents = np.bincount(np.concatenate([np.unique(pooled[row]) for row in learned_from]), minlength=size)
     idf = np.log((len(learned_from) + 1) / (documents + 1)).astype(np.float32)
-    return [idf[ids] for ids in tokens.ids]
+    return [idf[ids] for ids in pooled]
 
 
 def _sentences_of_last_split(pairs: pl.DataFrame) -> list[int]:

@@ -50,6 +50,10 @@ class Model:
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
     shuffle_words: int | None = None
     """seed of a control: the words of every sentence come in another order before they become tokens"""
+    template: str | None = None
+    """text around every sentence that the model reads, too; goes before `tokenize.template` in params.yaml: none, the
+    name of one, or a text of one's own with `{text}`
+    """
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None

@@ -33,7 +33,7 @@ from pipeline.pool.names import Pooling
 from pipeline.probe.settings import Probe
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
-from pipeline.text.settings import Prepare, Tokenize
+from pipeline.text.settings import Prepare, Tokenize, template_named
 
 SETTINGS: tuple[type, ...] = (
     Prepare,
@@ -104,6 +104,8 @@ def check_entry(kind: str, name: str, catalog: str) -> Dataset | Model | Baselin
             config_file(local(named.path, what), what)
         elif named.is_control and named.hub is None and "model_type" not in named.config:
             raise InputError(f"{what} is random but has no config.model_type: give it, such as rwkv6, and the sizes")
+        if named.template is not None:
+            template_named(named.template, f"{what}: template")
         tokenizer = tokenizer_source(named)
         if tokenizer.kind in TOKENIZERS_FROM_FILES:
             one_source(f"tokenizer of {what}", {"hub": tokenizer.hub, "path": tokenizer.path})

@@ -18,12 +18,13 @@ from pipeline.dump.settings import Dump
 from pipeline.models import load, weights
 from pipeline.models.checkpoints import checkpoint_files
 from pipeline.models.layers import blocks, depth_of, hidden_layers, layer_numbers
+from pipeline.text.encoding import Encoded, encode
 from pipeline.text.settings import Tokenize
-from pipeline.text.tokenizers import encode, tokenizer_of
+from pipeline.text.tokenizers import tokenizer_of
 
 
 def layered(name: str, device: str) -> Encoder:
-    """A model of the catalogue: the mean over the tokens of a layer, after which nothing is computed."""
+    """A model of the catalogue: the mean over the pooled tokens of a layer, after which nothing is computed."""
     entry = weights.drawn(entries.entry("models", name), name)
     limits, dtype = settings.section(Tokenize), settings.section(Dump).dtype
     path = weights.locate(entry, name)
@@ -31,12 +32,12 @@ def layered(name: str, device: str) -> Encoder:
     model.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
     tokenizer = tokenizer_of(entry, name)
 
-    def tokenize(texts: list[str]) -> list[np.ndarray]:
-        return encode(texts, tokenizer, limits, entry.bos)[0]
+    def tokenize(texts: list[str]) -> Encoded:
+        return encode(texts, tokenizer, limits, entry.bos, entry.template)
 
-    def scores(ids: list[np.ndarray], variant: Variant) -> np.ndarray:
+    def scores(tokens: Encoded, variant: Variant) -> np.ndarray:
         assert variant.layer is not None
-        return halves(layer_means(model, ids, variant.layer))
+        return halves(layer_means(model, tokens.ids, variant.layer, tokens.spans))
 
     variants = [Variant(layer, parameters=parameters_up_to(model, layer)) for layer in exits(model)]
     disk = 0 if path is None else size_of(checkpoint_files(path))
@@ -52,19 +53,23 @@ def exits(model: PreTrainedModel) -> list[int]:
         raise InputError(str(error).replace("dump.layers", "efficiency.layers")) from error
 
 
-def layer_means(model: PreTrainedModel, ids: list[np.ndarray], layer: int) -> np.ndarray:
+def layer_means(
+    model: PreTrainedModel, ids: list[np.ndarray], layer: int, spans: np.ndarray | None = None
+) -> np.ndarray:
     """Token ids of S sentences, (T,) each -> their mean states at a layer (S, D) float32, on the host.
 
-    Sentences of one length share a pass, as in a dump. The copy at the end waits for the device.
+    spans (S, 2): the first token of each that counts, and the one after the last; None: all do. Sentences of one length
+    and span share a pass, as in a dump. The copy at the end waits for the device.
     """
-    rows: dict[int, list[int]] = defaultdict(list)
-    for row, tokens in enumerate(ids):
-        rows[len(tokens)].append(row)
+    spans = np.array([[0, len(tokens)] for tokens in ids]) if spans is None else spans
+    rows: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for row, (tokens, (start, stop)) in enumerate(zip(ids, spans.tolist())):
+        rows[len(tokens), start, stop].append(row)
     means = []
-    for same_length in rows.values():
-        batch = torch.from_numpy(np.stack([ids[row] for row in same_length])).long().to(model.device)
+    for (_, start, stop), same_shape in rows.items():
+        batch = torch.from_numpy(np.stack([ids[row] for row in same_shape])).long().to(model.device)
         (states,) = hidden_layers(model, batch, [layer])
-        means.append(states.float().mean(dim=1))
+        means.append(states[:, start:stop].float().mean(dim=1))
     order = np.argsort(np.concatenate(list(rows.values())))
     return torch.cat(means).cpu().numpy()[order]
 

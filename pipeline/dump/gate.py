@@ -71,7 +71,7 @@ def unigram_bits_per_byte(ids: Sequence[np.ndarray], n_symbols: int, n_bytes: in
 
 
 def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget: int) -> Reading | None:
-    """Measure about `budget` tokens of whole sentences.
+    """Measure about `budget` tokens of whole sentences, without a template.
 
     texts: all sentences, in the order of sentence_id, as they were before a control shuffled their words: shuffled ones
     have the same bytes. None when the model has no causal head, the budget is 0, or every
@@ -81,9 +81,10 @@ def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget
     has_head = model.get_output_embeddings() is not None and not getattr(model.config, "is_encoder_decoder", False)
     if not has_head or not budget or not len(complete):
         return None
-    lengths = np.array([len(ids) for ids in tokens.ids])
+    ids = tokens.plain
+    lengths = np.array(list(map(len, ids)))
     chosen = complete[sample(lengths[complete], budget)].tolist()
-    chosen_ids = [tokens.ids[i] for i in chosen]
+    chosen_ids = [ids[i] for i in chosen]
     chosen_texts = [texts[sentence] for sentence in tokens.sentence_ids[chosen].tolist()]
     chosen_bytes = [np.frombuffer(text.encode(), dtype=np.uint8) for text in chosen_texts]
     n_bytes = sum(map(len, chosen_bytes))

@@ -43,8 +43,9 @@ def key_of(
 
 
 def digest_of_ids(tokens: Tokens) -> str:
-    """sha256 of the token ids, of where each sentence begins, and of the sentences' order."""
+    """sha256 of the token ids, of where each sentence begins, what of it is kept, and of the sentences' order."""
     digest = hashlib.sha256(np.asarray(tokens.sentence_ids, dtype=np.int64).tobytes())
     for ids in tokens.ids:
         digest.update(np.int32(len(ids)).tobytes() + ids.astype(np.int32).tobytes())
+    digest.update(np.asarray(tokens.spans, dtype=np.int32).tobytes())
     return digest.hexdigest()

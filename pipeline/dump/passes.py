@@ -65,6 +65,8 @@ class Passes:
     """type of the stored states, float16 or float32"""
     host: Host
     budget: Budget
+    spans: np.ndarray | None = None
+    """of each sentence the first token that is kept, and the one after the last, (S, 2); None: all are"""
 
     def run(self, record: RecordPlan, progress: Callable[[int], object]) -> tuple[list[np.ndarray], Callable[[], None]]:
         """Run a record batch -> its columns in memory of the host, and a function that waits for them and checks them.
@@ -87,13 +89,15 @@ class Passes:
         return [column[:row].numpy() for column in columns], ready
 
     def _run_pass(self, sentences: Pass, columns: list[torch.Tensor], peaks: "_Peaks") -> int:
-        """Run sentences of one length, copy what is kept of them to the beginning of columns -> their rows."""
-        length = len(self.ids[sentences[0]])
-        rows = int(self.keep.rows(np.array([length]))[0])
+        """Run sentences of one length and span, copy what is kept of them to the beginning of columns -> their rows."""
+        whole = (0, len(self.ids[sentences[0]]))
+        begin, end = whole if self.spans is None else self.spans[sentences[0]].tolist()
+        rows = int(self.keep.rows(np.array([end - begin]))[0])
         ids = torch.as_tensor(np.stack([self.ids[i] for i in sentences]), dtype=torch.long).to(self.model.device)
         dtype = getattr(torch, self.store)
 
         def take(first: int, layers: list[torch.Tensor]) -> None:
+            layers = [layer[:, begin:end] for layer in layers]
             peaks.note(layers)
             targets = iter(columns)
             for layer in layers:

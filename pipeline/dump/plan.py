@@ -1,4 +1,8 @@
-"""Which sentences share a forward pass, a record batch and a shard. It depends on lengths and settings alone."""
+"""Which sentences share a forward pass, a record batch and a shard.
+
+It depends on settings, lengths and spans alone. A span is what is kept of a sentence: the first of its tokens and the
+one after the last.
+"""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -10,7 +14,7 @@ RECORD_ROWS = 4000
 """a record batch is closed at about so many rows"""
 
 Pass = np.ndarray
-"""indices of sentences of one exact length, which are run at once"""
+"""indices of sentences of one exact length and one span, which are run at once"""
 RecordPlan = list[Pass]
 """the passes of a record batch"""
 ShardPlan = list[RecordPlan]
@@ -19,20 +23,24 @@ ShardPlan = list[RecordPlan]
 Item = TypeVar("Item")
 
 
-def plan_shards(lengths: np.ndarray, rows: np.ndarray, batch_tokens: int, shard_rows: int) -> list[ShardPlan]:
+def plan_shards(
+    lengths: np.ndarray, rows: np.ndarray, batch_tokens: int, shard_rows: int, spans: np.ndarray | None = None
+) -> list[ShardPlan]:
     """The shards of a dump: record batches of forward passes, each sentence in one of them, shortest first.
 
-    lengths (S,): tokens of each sentence; rows (S,): rows that each takes of a shard. A pass holds at most
-    `batch_tokens` tokens and a shard `shard_rows` rows, unless a single sentence has more.
+    lengths (S,): tokens of each sentence; rows (S,): rows that each takes of a shard; spans (S, 2), None where all
+    tokens are kept. A pass holds at most `batch_tokens` tokens and a shard `shard_rows` rows, unless a single sentence
+    has more.
     """
     record_rows = min(RECORD_ROWS, shard_rows)
-    order = np.lexsort((np.arange(len(lengths)), lengths))
-    first_of_length = np.flatnonzero(np.diff(lengths[order])) + 1
+    shapes = np.column_stack([lengths] if spans is None else [lengths, spans])
+    order = np.lexsort((np.arange(len(lengths)), *shapes.T[::-1]))
+    first_of_shape = np.flatnonzero(np.diff(shapes[order], axis=0).any(axis=1)) + 1
     passes: RecordPlan = []
-    for same_length in np.split(order, first_of_length):
-        first = same_length[0]
+    for same_shape in np.split(order, first_of_shape):
+        first = same_shape[0]
         size = max(1, min(batch_tokens // int(lengths[first]), record_rows // int(rows[first])))
-        passes += [same_length[start : start + size] for start in range(0, len(same_length), size)]
+        passes += [same_shape[start : start + size] for start in range(0, len(same_shape), size)]
     records = _grouped(passes, record_rows, lambda sentences: int(rows[sentences].sum()))
     return _grouped(records, shard_rows, lambda record: rows_of(record, rows))
 

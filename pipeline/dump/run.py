@@ -38,18 +38,20 @@ class Places:
     """where shards are built, in a folder for each key"""
 
 
-def dump(
+def dump(  # noqa: PLR0913 - what the bytes of a dump are made of
     model: PreTrainedModel,
     ids: Sequence[np.ndarray],
     sentence_ids: np.ndarray,
     settings: "Dump",
     key: str,
     places: Places,
+    spans: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write the states of all sentences as shards of C3 (or statistics) -> what the manifest says of them.
 
-    ids: S arrays (T,); sentence_ids: (S,). Shards are built in a scratch folder named by the key and then hard-linked
-    into `places.out`: a run that was stopped or killed goes on after the shards it had finished, another key never sees
+    ids: S arrays (T,); sentence_ids: (S,); spans (S, 2): of each sentence the first token whose states are kept and the
+    one after the last, None for all. Shards are built in a scratch folder named by the key and then hard-linked into
+    `places.out`: a run that was stopped or killed goes on after the shards it had finished, another key never sees
     them, and the folder changes only once all are there. Computing runs ahead of writing by one record batch.
 
     Raises InterruptedError after SIGINT or SIGTERM; InputError for a full or too small disk, for a dump of the same key
@@ -58,7 +60,7 @@ def dump(
     if not len(ids):
         raise InputError("there are no sentences to dump: the tokenize stage gave none")
     space.writable(places.out)
-    work = work_of(model, ids, sentence_ids, settings)
+    work = work_of(model, ids, sentence_ids, settings, spans)
     with scratch.locked(places.store / key) as folder, space.full_disk_explained(folder), finishing_first() as stop:
         paths = [folder / f"shard-{number:05d}.arrow" for number in range(len(work.shards))]
         earlier = [shards.finished(path) for path in paths]
@@ -99,7 +101,7 @@ def write_missing(
         return finished
     host = Host(work.schema, work.largest_record, model.device)
     budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
-    passes = Passes(model, work.ids, work.layers, work.keep, work.settings.store, host, budget)
+    passes = Passes(model, work.ids, work.layers, work.keep, work.settings.store, host, budget, work.spans)
     written: dict[int, Future[Receipt]] = {}
     tokens = int(work.lengths.sum())
     with (
@@ -108,7 +110,7 @@ def write_missing(
     ):
         for number, (shard, path) in enumerate(zip(work.shards, paths)):
             if earlier[number]:
-                progress.update(work.tokens_of(shard))
+                progress.update(work.read_for(shard))
             else:
                 writer.open(path, work.schema)
                 write_shard(shard, work, passes, writer, progress.update)
@@ -139,7 +141,7 @@ def facts_of(work: Work, names: Sequence[str], receipts: Sequence[Receipt]) -> d
         "keep": work.settings.keep,
         "store": work.settings.store,
         "sentences": len(work.ids),
-        "tokens": int(work.lengths.sum()),
+        "tokens": int(work.kept.sum()),
         "shards": [
             {
                 "name": name,

@@ -25,8 +25,12 @@ class Work:
     """token ids, S arrays (T,)"""
     sentence_ids: np.ndarray
     """(S,)"""
+    spans: np.ndarray
+    """of each sentence the first token that is kept, and the one after the last, (S, 2)"""
     lengths: np.ndarray
-    """tokens of each sentence, (S,)"""
+    """tokens of each sentence that the network reads, (S,)"""
+    kept: np.ndarray
+    """tokens of each sentence that are kept, (S,)"""
     rows: np.ndarray
     """rows of each sentence, (S,)"""
     layers: list[int]
@@ -48,22 +52,37 @@ class Work:
         return max(rows_of(record, self.rows) for shard in self.shards for record in shard)
 
     def tokens_of(self, shard: ShardPlan) -> int:
-        """Tokens of the sentences of a shard."""
+        """Tokens of the sentences of a shard that are kept."""
+        return int(self.kept[sentences_of(shard)].sum())
+
+    def read_for(self, shard: ShardPlan) -> int:
+        """Tokens that the network reads for a shard."""
         return int(self.lengths[sentences_of(shard)].sum())
 
     def index(self, record: RecordPlan) -> tuple[np.ndarray, np.ndarray]:
         """The first two columns of a record batch."""
         sentences = np.concatenate(record)
-        return self.keep.index(self.sentence_ids[sentences], self.lengths[sentences])
+        return self.keep.index(self.sentence_ids[sentences], self.kept[sentences])
 
 
-def work_of(model: PreTrainedModel, ids: Sequence[np.ndarray], sentence_ids: np.ndarray, settings: "Dump") -> Work:
-    """The work of a dump. It depends on the model's sizes, the lengths of the sentences and the settings alone."""
+def work_of(
+    model: PreTrainedModel,
+    ids: Sequence[np.ndarray],
+    sentence_ids: np.ndarray,
+    settings: "Dump",
+    spans: np.ndarray | None = None,
+) -> Work:
+    """The work of a dump. It depends on the model's sizes, the settings, and lengths and spans of the sentences alone.
+
+    spans (S, 2): what is kept of each sentence; None: all its tokens.
+    """
     layers, keep = layer_numbers(settings.layers, depth_of(model)), KEEPS[settings.keep]
     dim = model.config.get_text_config().hidden_size
     schema = keep.schema(layers, dim, settings.store)
     lengths = np.array([len(array) for array in ids])
-    rows = keep.rows(lengths)
+    spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
+    kept = spans[:, 1] - spans[:, 0]
+    rows = keep.rows(kept)
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
-    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows)
-    return Work(settings, ids, sentence_ids, lengths, rows, layers, dim, keep, schema, plan)
+    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, spans)
+    return Work(settings, ids, sentence_ids, spans, lengths, kept, rows, layers, dim, keep, schema, plan)

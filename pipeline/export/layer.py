@@ -15,40 +15,46 @@ from pipeline.dump.settings import Dump
 from pipeline.models import load, weights
 from pipeline.models.layers import depth_of, hidden_layers, layer_numbers
 from pipeline.pool.names import Pooling
+from pipeline.text.encoding import Encoded, encode
 from pipeline.text.settings import Tokenize
-from pipeline.text.tokenizers import encode, tokenizer_of
+from pipeline.text.tokenizers import tokenizer_of
 
 with needs_extra("encoders"):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import InputModule
 
-IdsOf = Callable[[list[str]], list[np.ndarray]]
-"""S texts -> the token ids of each, (T,) int32"""
+Encode = Callable[[list[str]], Encoded]
+"""S texts -> what the model reads of them"""
 
 
 class PooledLayer(InputModule):
     """Texts -> the vectors that the stages tokenize, dump and pool make of them."""
 
     def __init__(
-        self, network: PreTrainedModel, ids_of: IdsOf, layer: int, pooling: Pooling, store: torch.dtype
+        self, network: PreTrainedModel, encode: Encode, layer: int, pooling: Pooling, store: torch.dtype
     ) -> None:
         super().__init__()
-        self.network, self.ids_of, self.layer, self.pooling, self.store = network, ids_of, layer, pooling, store
+        self.network, self.encode, self.layer, self.pooling, self.store = network, encode, layer, pooling, store
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        """S texts, each after the prompt -> their token ids (S, T), padded, and the number of each (S,)."""
-        ids = [torch.from_numpy(of_text).long() for of_text in self.ids_of([(prompt or "") + text for text in inputs])]
-        lengths = torch.tensor([len(of_text) for of_text in ids])
-        return {"input_ids": torch.nn.utils.rnn.pad_sequence(ids, batch_first=True), "lengths": lengths}
+        """S texts, each after the prompt and then in the template -> their token ids (S, T), padded, and shapes (S, 3).
+
+        A shape is the number of tokens, the first one that is pooled, and the one after the last.
+        """
+        encoded = self.encode([(prompt or "") + text for text in inputs])
+        ids = [torch.from_numpy(of_text).long() for of_text in encoded.ids]
+        shapes = torch.tensor([[len(of_text), *span] for of_text, span in zip(ids, encoded.spans.tolist())])
+        return {"input_ids": torch.nn.utils.rnn.pad_sequence(ids, batch_first=True), "shapes": shapes}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Token ids -> vectors (S, D) float32; sentences of one length share a pass, so that no mask is needed."""
-        ids, lengths = features["input_ids"], features["lengths"]
+        """Token ids -> vectors (S, D) float32; sentences of one shape share a pass, so that no mask is needed."""
+        ids, shapes = features["input_ids"], features["shapes"]
         pooled: dict[int, np.ndarray] = {}
-        for length in lengths.unique().tolist():
-            rows = torch.nonzero(lengths == length)[:, 0]
+        for shape in shapes.unique(dim=0):
+            rows = torch.nonzero((shapes == shape).all(dim=1))[:, 0]
+            length, start, stop = shape.tolist()
             (states,) = hidden_layers(self.network, ids[rows, :length], [self.layer])
-            stored = states.to(self.store).float().cpu().numpy()  # rounded as the dump rounds them
+            stored = states[:, start:stop].to(self.store).float().cpu().numpy()  # rounded as the dump rounds them
             pooled |= dict(zip(rows.tolist(), self.pooling.function(stored, *self.pooling.numbers)))
         vectors = np.stack([pooled[row] for row in range(len(ids))])
         return features | {"sentence_embedding": torch.from_numpy(vectors).to(ids.device)}
@@ -77,8 +83,8 @@ def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: 
     (number,) = layer_numbers([layer], depth_of(network))
     tokenizer = tokenizer_of(entry, model)
 
-    def ids_of(texts: list[str]) -> list[np.ndarray]:
-        return encode(texts, tokenizer, limits, entry.bos)[0]
+    def encode_texts(texts: list[str]) -> Encoded:
+        return encode(texts, tokenizer, limits, entry.bos, entry.template)
 
-    module = PooledLayer(network, ids_of, number, named, getattr(torch, dump.store))
+    module = PooledLayer(network, encode_texts, number, named, getattr(torch, dump.store))
     return SentenceTransformer(modules=[module], device=str(device_named(device)))

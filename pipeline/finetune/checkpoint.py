@@ -72,7 +72,7 @@ def load(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, log: Lo
 def key_of(fingerprint: dict[str, Any], learning: Learning, settings: Finetune, code: dict[str, str]) -> str:
     """What determines the result, as a name: weights, token ids, pairs, settings, code and the version of torch."""
     digest = hashlib.sha256()
-    for array in (learning.pairs.first, learning.pairs.second, learning.labels, *learning.ids):
+    for array in (learning.pairs.first, learning.pairs.second, learning.labels, learning.spans, *learning.ids):
         digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     parts = {
         "weights": fingerprint,

@@ -18,6 +18,8 @@ class Learning:
     pairs: TrainPairs
     ids: list[np.ndarray]
     """token ids of each text"""
+    spans: np.ndarray
+    """of each text the first token that is pooled, and the one after the last, (S, 2)"""
     labels: np.ndarray
     """(n,) permuted where fine-tuning is a control"""
     positive: np.ndarray
@@ -28,8 +30,11 @@ class Learning:
     """numbers of those that are held out"""
 
 
-def divided(pairs: TrainPairs, ids: list[np.ndarray], settings: Finetune) -> Learning:
-    """Hold one fold of the components out, and find the paraphrases. InputError where there is nothing to learn."""
+def divided(pairs: TrainPairs, ids: list[np.ndarray], settings: Finetune, spans: np.ndarray | None = None) -> Learning:
+    """Hold one fold of the components out, and find the paraphrases. InputError where there is nothing to learn.
+
+    spans (S, 2): what is pooled of each text; None: all its tokens.
+    """
     if len(np.unique(pairs.component)) < settings.folds:
         raise InputError(
             f"the {len(pairs)} train pairs are {len(np.unique(pairs.component))} components: too few to hold one of "
@@ -40,7 +45,8 @@ def divided(pairs: TrainPairs, ids: list[np.ndarray], settings: Finetune) -> Lea
     if settings.shuffle_labels:
         labels = np.random.default_rng([settings.seed, 1]).permutation(labels)
     positive = labels >= positive_from(labels, settings.positive)
-    learning = Learning(pairs, ids, labels, positive, np.flatnonzero(~held), np.flatnonzero(held))
+    spans = np.array([[0, len(of_text)] for of_text in ids]) if spans is None else spans
+    learning = Learning(pairs, ids, spans, labels, positive, np.flatnonzero(~held), np.flatnonzero(held))
     if settings.loss in ("in_batch_negatives", "labelled_negatives") and positive[learning.learned].sum() < 2:
         raise InputError(
             f"finetune.loss {settings.loss} needs paraphrases, and {positive[learning.learned].sum()} train pairs are "

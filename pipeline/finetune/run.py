@@ -17,8 +17,9 @@ from pipeline.finetune.pairs import train_pairs
 from pipeline.finetune.settings import Finetune
 from pipeline.formats import finetunes
 from pipeline.models import load, weights
+from pipeline.text.encoding import encode
 from pipeline.text.settings import Tokenize
-from pipeline.text.tokenizers import encode, tokenizer_of
+from pipeline.text.tokenizers import tokenizer_of
 
 CODE = ("pipeline.finetune.train", "pipeline.models.load")
 """they, and all that they import, decide what is learned from given pairs and token ids"""
@@ -54,8 +55,8 @@ def finetune(task: Task, device: torch.device, out: Path, log: Callable[[str], N
     path = weights.locate(base, name)
     network = load.load(base, path, name, "float32")
     tokenizer = tokenizer_of(base, name)
-    ids, _ = encode(learned_from.texts, tokenizer, task.limits, base.bos)
-    divided = learning.divided(learned_from, ids, section)
+    encoded = encode(learned_from.texts, tokenizer, task.limits, base.bos, base.template)
+    divided = learning.divided(learned_from, encoded.ids, section, encoded.spans)
     network.to(device)  # type: ignore[arg-type]  # transformers wraps it without its annotation
     trainee = method.trainee(network, section)
     count = sum(parameter.numel() for parameter in trainee.weights.values())

@@ -51,7 +51,8 @@ def loss_of(trainee: Trainee, learning: Learning, chosen: np.ndarray, settings: 
 
 
 def _vectors(trainee: Trainee, learning: Learning, texts: np.ndarray, settings: Finetune) -> torch.Tensor:
-    return vectors(trainee.model, [learning.ids[i] for i in texts.tolist()], trainee.layer, settings.pooling)
+    ids = [learning.ids[i] for i in texts.tolist()]
+    return vectors(trainee.model, ids, trainee.layer, settings.pooling, learning.spans[texts])
 
 
 def held_out_rho(trainee: Trainee, learning: Learning, settings: Finetune) -> float:

@@ -8,24 +8,25 @@ from transformers import PreTrainedModel
 
 from pipeline.models.layers import caught_layers
 
-Pool = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""states (B, T, D) and mask (B, T), 1 for a token -> vectors (B, D)"""
+Pool = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""states (B, T, D), the first token that is pooled (B,) and the one after the last (B,) -> vectors (B, D)"""
 
 
-def mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean(states: torch.Tensor, start: torch.Tensor, stop: torch.Tensor) -> torch.Tensor:
     """The mean over tokens."""
-    weights = mask[..., None].to(states.dtype)
+    at = torch.arange(states.shape[1], device=states.device)
+    weights = ((start[:, None] <= at) & (at < stop[:, None]))[..., None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 
 
-def first(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def first(states: torch.Tensor, start: torch.Tensor, stop: torch.Tensor) -> torch.Tensor:
     """The first token."""
-    return states[:, 0]
+    return states[torch.arange(len(states), device=states.device), start]
 
 
-def last(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def last(states: torch.Tensor, start: torch.Tensor, stop: torch.Tensor) -> torch.Tensor:
     """The last token."""
-    return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+    return states[torch.arange(len(states), device=states.device), stop - 1]
 
 
 POOLINGS: dict[str, Pool] = {"mean": mean, "first": first, "last": last}
@@ -42,18 +43,24 @@ def padded(ids: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     return pad(tensors, batch_first=True), pad(masks, batch_first=True)
 
 
-def vectors(model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, pooling: str) -> torch.Tensor:
+def vectors(
+    model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, pooling: str, spans: np.ndarray | None = None
+) -> torch.Tensor:
     """Token ids of S sentences -> (S, D) float32 of a layer (C1), in their order.
 
-    They are read in parts by length, so that little is padded. Padding is on the right and masked.
+    spans (S, 2): the first token of each that is pooled, and the one after the last; None: all are. They are read in
+    parts by length, so that little is padded. Padding is on the right and masked.
     """
-    order = np.argsort([len(of_sentence) for of_sentence in ids], kind="stable")
+    lengths = np.array([len(of_sentence) for of_sentence in ids])
+    bounds = torch.from_numpy(np.stack([np.zeros_like(lengths), lengths], axis=1) if spans is None else spans)
+    order = np.argsort(lengths, kind="stable")
     parts = ON_GPU if model.device.type == "cuda" else ON_CPU
     pooled = []
     for part in np.array_split(order, min(parts, len(order))):
         tokens, mask = (tensor.to(model.device) for tensor in padded([ids[i] for i in part]))
         given = {"input_ids": tokens} if bool(mask.all()) else {"input_ids": tokens, "attention_mask": mask}
         (states,) = caught_layers(model, [layer], **given)
-        pooled.append(POOLINGS[pooling](states.to(torch.promote_types(states.dtype, torch.float32)), mask))
+        start, stop = bounds[part].long().to(model.device).unbind(1)
+        pooled.append(POOLINGS[pooling](states.to(torch.promote_types(states.dtype, torch.float32)), start, stop))
     back = torch.from_numpy(np.argsort(order)).to(model.device)
     return torch.cat(pooled).index_select(0, back)

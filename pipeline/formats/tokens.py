@@ -16,10 +16,15 @@ from pipeline.formats.parquet import Column
 
 COLUMNS = {
     "sentence_id": Column(pa.int64(), "a row of sentences.parquet"),
-    "ids": Column(pa.list_(pa.int32()), "token ids, with a BOS where the entry asks for one"),
+    "ids": Column(pa.list_(pa.int32()), "token ids, with BOS, special tokens and template where there are any"),
     "pieces": Column(pa.list_(pa.string()), "the text of each token, for people to read"),
     "truncated": Column(pa.bool_(), "whether the sentence was cut at tokenize.max_tokens"),
+    "pooled_start": Column(pa.int32(), "the first token whose states are kept and pooled; 0 without a template"),
+    "pooled_stop": Column(pa.int32(), "the one after the last; all tokens without a template"),
+    "text_start": Column(pa.int32(), "the first token of the sentence itself, in the last copy of it"),
+    "text_stop": Column(pa.int32(), "the one after the last"),
 }
+ENDS = ("start", "stop")
 SENTENCES = 1 << 14
 """of a row group"""
 
@@ -42,12 +47,39 @@ class Tokens:
     """what determines the ids: tokenizer and BOS, part of the key of a dump (contract C6)"""
     source: dict[str, str] | None = None
     """the tokenizer's hub, revision and commit; None for one that is not of the hub. It is no part of the key."""
+    spans: np.ndarray = None  # type: ignore[assignment]  # `__post_init__` sees to it
+    """(S, 2) the first token that is kept and pooled, and the one after the last; all where they are not given"""
+    slots: np.ndarray = None  # type: ignore[assignment]
+    """(S, 2) the same of the sentence itself, without BOS, special tokens and template"""
+    ends: tuple[list[int], list[int]] = ((), ())
+    """BOS and special tokens before and after every text"""
+
+    def __post_init__(self) -> None:
+        whole = np.array([[0, len(ids)] for ids in self.ids], dtype=np.int32)
+        for name in ("spans", "slots"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, whole)
+
+    @property
+    def pooled(self) -> list[np.ndarray]:
+        """The ids of the tokens whose states a dump keeps, S arrays."""
+        return [ids[start:stop] for ids, (start, stop) in zip(self.ids, self.spans.tolist())]
+
+    @property
+    def plain(self) -> list[np.ndarray]:
+        """The ids that would be read without a template, S arrays."""
+        before, after = (np.array(end, dtype=np.int32) for end in self.ends)
+        return [
+            np.concatenate([before, ids[start:stop], after])
+            for ids, (start, stop) in zip(self.ids, self.slots.tolist())
+        ]
 
 
 def write(path: str | Path, tokens: Tokens) -> None:
     """Tokens as Parquet; model, fingerprint and source are facts in its footer."""
     schema = parquet.schema_of(COLUMNS)
-    facts = {"encoder": tokens.model, "fingerprint": tokens.fingerprint, "source": tokens.source}
+    facts = {"encoder": tokens.model, "fingerprint": tokens.fingerprint, "source": tokens.source, "ends": tokens.ends}
+    bounds = [given.astype(np.int32) for given in (tokens.spans, tokens.slots)]
     assert tokens.pieces is not None
     known = np.array(sorted(tokens.pieces))
     texts = pa.array([tokens.pieces[token] for token in known.tolist()], pa.string())
@@ -59,6 +91,7 @@ def write(path: str | Path, tokens: Tokens) -> None:
             lists = [to_arrow(values), texts.take(to_arrow(np.searchsorted(known, values)))]
             ids, pieces = (pa.ListArray.from_arrays(offsets, of_tokens) for of_tokens in lists)
             columns = [to_arrow(tokens.sentence_ids[some]), ids, pieces, pa.array(tokens.truncated[some], pa.bool_())]
+            columns += [to_arrow(given[some, end]) for given in bounds for end in (0, 1)]
             sink.write_table(pa.table(columns, schema=schema))
 
 
@@ -77,7 +110,20 @@ def read(path: str | Path, model: str, pieces: bool = False) -> Tokens:
     texts = _pieces(file, path, stage) if pieces else None
     split_ids = np.split(to_numpy(ids.values), to_numpy(ids.offsets)[1:-1])
     truncated = to_numpy(table["truncated"].cast(pa.uint8())).astype(bool)  # Arrow keeps them as bits
-    return Tokens(model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts.get("source"))
+    pooled, text = (np.stack([to_numpy(table[f"{of}_{end}"]) for end in ENDS], axis=1) for of in ("pooled", "text"))
+    lengths = np.diff(to_numpy(ids.offsets))
+    if not _within(pooled, lengths, 1) or not _within(text, lengths, 0):
+        raise damaged(path, "has a span that is not within its sentence", stage)
+    ends = tuple(facts.get("ends") or ((), ()))
+    return Tokens(
+        model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts.get("source"), pooled, text, ends
+    )
+
+
+def _within(spans: np.ndarray, lengths: np.ndarray, least: int) -> bool:
+    """Whether spans (S, 2) of `least` tokens or more lie in sentences of these lengths (S,)."""
+    start, stop = spans.T
+    return bool(((start >= 0) & (start + least <= stop) & (stop <= lengths)).all())
 
 
 def _pieces(file: pq.ParquetFile, path: str | Path, stage: str) -> dict[int, str]:

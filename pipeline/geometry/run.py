@@ -76,7 +76,8 @@ def draw(inputs: Inputs, section: Geometry) -> Drawn:
     order = np.random.default_rng(section.seed).permutation(len(inputs.component))[: section.sentences]
     chosen = np.sort(order)
     at = np.argsort(inputs.tokens.sentence_ids)[chosen]
-    words = lexical.bag([inputs.tokens.ids[row] for row in at])
+    ids = inputs.tokens.plain
+    words = lexical.bag([ids[row] for row in at])
     return Drawn(order, chosen, np.isin(chosen, order[: section.traced]), inputs.component[chosen], words)
 
 

@@ -60,13 +60,14 @@ class Files:
         from pipeline.formats import pairs, splits, tokens  # polars takes its time, and most poolings need none of it
 
         read = tokens.read(self.tokens, model)
-        count = sum(map(len, read.ids))
-        if (len(read.ids), count) != (manifest["sentences"], manifest["tokens"]):
+        pooled = read.pooled
+        count = sum(map(len, pooled))
+        if (len(pooled), count) != (manifest["sentences"], manifest["tokens"]):
             raise foreign(
                 self.tokens,
-                f"holds {count} tokens of {len(read.ids)} sentences, but the states are of {manifest['tokens']} of "
+                f"holds {count} pooled tokens of {len(pooled)} sentences, but the states are of {manifest['tokens']} of "
                 f"{manifest['sentences']}",
                 f"tokenize@{model}",
             )
         train = splits.train_sentences(pairs.read_pairs(self.pairs))
-        return Inputs(token_weights(read.sentence_ids, read.ids, train, entries), learned, train)
+        return Inputs(token_weights(read.sentence_ids, pooled, train, entries), learned, train)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.base.errors import InputError
 from pipeline.base.settings import at_least
+from pipeline.text.templates import NONE, Template, template_named
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,19 @@ class Tokenize:
     """Section `tokenize`: how long a sentence may be."""
 
     max_tokens: int
-    """longest sentence, in tokens"""
+    """longest sentence, in tokens, with all that stands around it"""
     truncate: bool
     """cut longer sentences instead of stopping; the report counts them"""
+    template: str = NONE
+    """text around every sentence that the model reads too: none, the name of one, or a text of one's own with `{text}`
+    where the sentence comes; a model's entry may name another
+    """
 
     def __post_init__(self) -> None:
         at_least("tokenize", self, max_tokens=1)
+        template_named(self.template, "tokenize.template")
+
+
+def template_of(named: str | None, settings: Tokenize) -> Template | None:
+    """The template that an entry names, or else that of the settings; None for none. InputError for one that is none."""
+    return template_named(settings.template if named is None else named, "template")

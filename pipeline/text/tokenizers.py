@@ -1,4 +1,4 @@
-"""Sentences -> token ids. TOKENIZERS maps a kind to a function (folder of its files, special_tokens) -> Tokenizer."""
+"""Text -> token ids and back. TOKENIZERS maps a kind to a function (folder of its files, special_tokens) -> Tokenizer."""
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
@@ -6,20 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from pipeline.base.errors import InputError, first_line
 from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import TOKENIZERS_FROM_FILES, Model, one_source, tokenizer_source
-from pipeline.formats.tokens import Tokens
 from pipeline.text.controls import shuffled_words
-from pipeline.text.settings import Tokenize
 
 FILES = ["*.json", "*.txt", "*.model"]
 """what a tokenizer may consist of in a hub repository"""
-SENTENCES_AT_ONCE = 4096
-"""whose ids are held as Python's numbers, which take ten times as much as those of an array"""
+PROBE = "a"
+"""a text that shows the special tokens around it"""
 UNPRINTABLE = "\ufffd"
 """the piece of a token that is part of a character"""
 PART_OF_A_CHARACTER = "Binary string (TODO)"
@@ -31,17 +26,17 @@ class Tokenizer:
     """Text -> ids and back, and what determines them."""
 
     encode: Callable[[list[str]], Sequence[Sequence[int]]]
-    """S texts -> the ids of each"""
+    """S texts -> the ids of each, without special tokens"""
     piece: Callable[[int], str]
     """the text of one token, for people to read; a token of part of a character has none of its own"""
     fingerprint: dict[str, Any]
     """what determines the ids: part of the key of the dump (contract C6)"""
-    shorten: Callable[[str, int], Sequence[int]] | None = None
-    """a text and a number -> at most so many ids, with the special tokens at its end; None for a tokenizer that adds
-    none, whose ids can be cut anywhere
-    """
+    ends: tuple[Sequence[int], Sequence[int]] = ((), ())
+    """special tokens before and after a text, where the entry asks for them"""
     source: dict[str, str] | None = None
     """the commit of the hub that its files are of; None for other tokenizers"""
+    control: Callable[[str], str] | None = None
+    """what an entry does to every sentence before it is encoded; None for most"""
 
 
 def world(folder: Path | None, special_tokens: bool) -> Tokenizer:
@@ -95,12 +90,21 @@ def hf(folder: Path | None, special_tokens: bool) -> Tokenizer:
         logging.set_verbosity(verbosity)
     files = [file for pattern in ("*token*.json", "vocab*", "merges.txt", "*.model") for file in folder.glob(pattern)]
     return Tokenizer(
-        encode=lambda texts: tokenizer(texts, add_special_tokens=special_tokens)["input_ids"],
+        encode=lambda texts: tokenizer(texts, add_special_tokens=False)["input_ids"],
         piece=lambda token: str(tokenizer.decode([token])),
         fingerprint={"kind": "hf", "sha256": fetch.digest(files), "special_tokens": special_tokens},
-        shorten=(lambda text, most: tokenizer(text, truncation=True, max_length=most)["input_ids"])
-        if special_tokens
-        else None,
+        ends=_ends_of(tokenizer, folder) if special_tokens else ((), ()),
+    )
+
+
+def _ends_of(tokenizer: Callable, folder: Path) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokenizer of transformers puts before and after a text."""
+    bare, whole = (tokenizer(PROBE, add_special_tokens=asked)["input_ids"] for asked in (False, True))
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return whole[:start], whole[start + len(bare) :]
+    raise InputError(
+        f"the tokenizer of {folder} puts special tokens elsewhere than around a text: special_tokens: false"
     )
 
 
@@ -142,12 +146,10 @@ def tokenizer_of(entry: Model, name: str) -> Tokenizer:
 
 def shuffling(tokenizer: Tokenizer, seed: int) -> Tokenizer:
     """A tokenizer that first puts the words of a text into another order."""
-    shorten = tokenizer.shorten
     return replace(
         tokenizer,
-        encode=lambda texts: tokenizer.encode([shuffled_words(text, seed) for text in texts]),
+        control=lambda text: shuffled_words(text, seed),
         fingerprint=tokenizer.fingerprint | {"shuffle_words": seed},
-        shorten=None if shorten is None else lambda text, most: shorten(shuffled_words(text, seed), most),
     )
 
 
@@ -161,58 +163,3 @@ def _named(entry: Model, name: str) -> Tokenizer:
     folder = fetch.snapshot(str(source.hub), commit, FILES, what)
     of_the_hub = revisions.source(str(source.hub), source.revision, commit)
     return replace(TOKENIZERS[source.kind](folder, entry.special_tokens), source=of_the_hub)
-
-
-def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize) -> Tokens:
-    """The token ids of the sentences of C2 for a model of the catalogue, by its entry and name."""
-    tokenizer = tokenizer_of(entry, name)
-    ids, truncated = encode(sentences["text"].to_list(), tokenizer, settings, entry.bos)
-    return Tokens(
-        model=name,
-        sentence_ids=sentences["sentence_id"].to_numpy(),
-        ids=ids,
-        pieces=pieces_of(ids, tokenizer),
-        truncated=truncated,
-        fingerprint={"tokenizer": tokenizer.fingerprint, "bos": entry.bos},
-        source=tokenizer.source,
-    )
-
-
-def encode(
-    texts: list[str], tokenizer: Tokenizer, settings: Tokenize, bos: int | None = None
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """S texts -> S arrays of int32, each after the token `bos` where there is one, and which were cut, (S,) bool.
-
-    InputError shows a text that gives no token, or more than `max_tokens` when truncation is off.
-    """
-    start = [] if bos is None else [bos]
-    parts = (texts[first : first + SENTENCES_AT_ONCE] for first in range(0, len(texts), SENTENCES_AT_ONCE))
-    ids = [np.array([*start, *tokens], dtype=np.int32) for part in parts for tokens in tokenizer.encode(part)]
-    if start and tokenizer.shorten is not None and all(tokens[1:2].tolist() == start for tokens in ids):
-        raise InputError(
-            f"the tokenizer puts token {bos} before every sentence itself (special_tokens: true), and so does `bos`: "
-            "leave one of them out"
-        )
-    lengths = np.array([len(tokens) for tokens in ids])
-    if (lengths == 0).any():
-        raise InputError(
-            f"sentence {texts[int(lengths.argmin())]!r} has no tokens: remove it, or give the model a `bos` in "
-            "catalog.yaml"
-        )
-    truncated = lengths > settings.max_tokens
-    if truncated.any() and not settings.truncate:
-        longest = int(lengths.argmax())
-        raise InputError(
-            f"{truncated.sum()} sentences are longer than tokenize.max_tokens = {settings.max_tokens}; the longest has "
-            f"{lengths[longest]} tokens ({texts[longest][:60]!r}...). Raise the limit, or set tokenize.truncate to true"
-        )
-    for i in np.flatnonzero(truncated):
-        most = settings.max_tokens - len(start)
-        kept = ids[i][len(start) :][:most] if tokenizer.shorten is None else tokenizer.shorten(texts[i], most)
-        ids[i] = np.array([*start, *kept], dtype=np.int32)
-    return ids, truncated
-
-
-def pieces_of(ids: list[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
-    """Ids of S sentences -> the text of each token that is there."""
-    return {token: tokenizer.piece(token) for token in np.unique(np.concatenate(ids)).tolist()}

@@ -16,8 +16,8 @@ from pipeline.models.load import load
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.models.weights import locate
+from pipeline.text.encoding import tokenize
 from pipeline.text.settings import Tokenize
-from pipeline.text.tokenizers import tokenize
 from tests.helpers import ROOT
 
 

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from pipeline.base.errors import InputError
 from pipeline.baselines.overlap import dice
 from pipeline.catalog.entries import Dataset, Model, entry
-from pipeline.text import controls, pairs, tokenizers
+from pipeline.text import controls, encoding, pairs
 from pipeline.text.settings import Prepare, Tokenize
 from tests.helpers import ROOT
 
@@ -98,9 +98,9 @@ def test_most_sentences_change_and_another_seed_changes_them_otherwise():
 def test_the_tokens_of_shuffled_words_are_those_of_the_shuffled_text(kind):
     table = pl.DataFrame({"sentence_id": range(3), "text": ["the cat sat on the mat", "a b c d", "one"]})
     plain = Model(random=0, tokenizer=kind, bos=0)
-    given = tokenizers.tokenize(table, Model(random=0, tokenizer=kind, bos=0, shuffle_words=4), "m", LIMIT)
+    given = encoding.tokenize(table, Model(random=0, tokenizer=kind, bos=0, shuffle_words=4), "m", LIMIT)
     by_hand = table.with_columns(pl.Series("text", [controls.shuffled_words(text, 4) for text in table["text"]]))
-    wanted, original = (tokenizers.tokenize(texts, plain, "m", LIMIT) for texts in (by_hand, table))
+    wanted, original = (encoding.tokenize(texts, plain, "m", LIMIT) for texts in (by_hand, table))
     assert [ids.tolist() for ids in given.ids] == [ids.tolist() for ids in wanted.ids]
     assert [ids.tolist() for ids in given.ids] != [ids.tolist() for ids in original.ids]
     assert given.pieces == wanted.pieces
@@ -112,7 +112,7 @@ def test_the_order_of_a_sentence_does_not_depend_on_those_beside_it():
     ids = {}
     for chosen in ([0, 1, 2], [2, 0], [1]):
         table = pl.DataFrame({"sentence_id": range(len(chosen)), "text": [texts[i] for i in chosen]})
-        made = tokenizers.tokenize(table, Model(random=0, tokenizer="bytes", shuffle_words=0), "m", LIMIT)
+        made = encoding.tokenize(table, Model(random=0, tokenizer="bytes", shuffle_words=0), "m", LIMIT)
         for i, tokens in zip(chosen, made.ids):
             assert ids.setdefault(i, tokens.tolist()) == tokens.tolist()
 
@@ -120,11 +120,11 @@ def test_the_order_of_a_sentence_does_not_depend_on_those_beside_it():
 def test_a_shuffled_sentence_is_cut_after_it_is_shuffled():
     text = "one two three four five six"
     table = pl.DataFrame({"sentence_id": [0], "text": [text]})
-    cut = tokenizers.tokenize(table, Model(random=0, tokenizer="bytes", shuffle_words=2), "m", Tokenize(9, True))
+    cut = encoding.tokenize(table, Model(random=0, tokenizer="bytes", shuffle_words=2), "m", Tokenize(9, True))
     assert bytes(cut.ids[0].tolist()).decode() == controls.shuffled_words(text, 2)[:9]
-    path = str(ROOT / "data/demo/model")  # its tokenizer cuts by itself where it adds special tokens
-    whole = tokenizers.tokenizer_of(Model(path=path, special_tokens=True, shuffle_words=2), "m")
-    assert whole.shorten(text, 4) == whole.encode([text])[0][:4]
+    entry = Model(path=str(ROOT / "data/demo/model"), shuffle_words=2)
+    whole, cut = (encoding.tokenize(table, entry, "m", limit).ids[0].tolist() for limit in (LIMIT, Tokenize(4, True)))
+    assert cut == whole[:4]
 
 
 # labels

@@ -14,9 +14,10 @@ import stages.tokenize
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import TOKENIZER_KINDS, Model
 from pipeline.formats import tokens as tokens_format
-from pipeline.text import tokenizers
+from pipeline.text import encoding, tokenizers
+from pipeline.text.encoding import encode, pieces_of
 from pipeline.text.settings import Tokenize
-from pipeline.text.tokenizers import TOKENIZERS, encode, pieces_of, tokenizer_of
+from pipeline.text.tokenizers import TOKENIZERS, tokenizer_of
 from tests.helpers import ROOT, contents
 
 LIMIT = Tokenize(max_tokens=1024, truncate=False)
@@ -50,7 +51,7 @@ def in_bytes():
 
 
 def ids_of(texts, bos=None, **entry):
-    ids, _ = encode(texts, tokenizer_of(Model(**entry), "m"), LIMIT, bos)
+    ids = encode(texts, tokenizer_of(Model(**entry), "m"), LIMIT, bos).ids
     return [tokens.tolist() for tokens in ids]
 
 
@@ -140,20 +141,22 @@ def test_bos_comes_before_every_sentence_and_counts_as_a_token(in_bytes):
 
 
 def test_a_sentence_as_long_as_the_limit_is_neither_refused_nor_cut(in_bytes):
-    ids, truncated = encode(["abc", "a"], in_bytes, Tokenize(3, False))
+    encoded = encode(["abc", "a"], in_bytes, Tokenize(3, False))
+    ids, truncated = encoded.ids, encoded.truncated
     assert [tokens.tolist() for tokens in ids] == [[97, 98, 99], [97]]
     assert truncated.tolist() == [False, False]
 
 
 def test_truncate_cuts_sentences_over_the_limit_and_marks_them(in_bytes):
-    ids, truncated = encode(["four", "fives", "sixsix", "one"], in_bytes, Tokenize(max_tokens=4, truncate=True))
+    encoded = encode(["four", "fives", "sixsix", "one"], in_bytes, Tokenize(max_tokens=4, truncate=True))
+    ids, truncated = encoded.ids, encoded.truncated
     assert [bytes(tokens.tolist()) for tokens in ids] == [b"four", b"five", b"sixs", b"one"]
     assert truncated.tolist() == [False, True, True, False]
 
 
 def test_ids_are_int32_and_a_sentence_keeps_its_place(in_bytes):
     texts = ["bb", "a", "ccc", "a"]
-    ids, _ = encode(texts, in_bytes, LIMIT)
+    ids = encode(texts, in_bytes, LIMIT).ids
     assert {tokens.dtype for tokens in ids} == {np.dtype(np.int32)}
     assert [bytes(tokens.tolist()).decode() for tokens in ids] == texts
 
@@ -189,7 +192,7 @@ def test_fingerprints_tell_apart_what_gives_other_ids(folder, testdata, tmp_path
 def test_pieces_are_the_text_of_each_token(kind):
     tokenizer = tokenizer_of(Model(random=0, tokenizer=kind), "m")
     text = "The bank's 25 new branches opened"
-    ids, _ = encode([text, "a"], tokenizer, LIMIT)
+    ids = encode([text, "a"], tokenizer, LIMIT).ids
     pieces = pieces_of(ids, tokenizer)
     assert ["".join(pieces[token] for token in tokens.tolist()) for tokens in ids] == [text, "a"]
     assert set(pieces) == set(np.concatenate(ids).tolist())
@@ -197,14 +200,14 @@ def test_pieces_are_the_text_of_each_token(kind):
 
 def test_a_token_of_part_of_a_character_has_a_piece_too():
     tokenizer = tokenizer_of(Model(random=0, tokenizer="world"), "m")
-    ids, _ = encode(["\U0001f9ff"], tokenizer, LIMIT)  # not in the vocabulary: several tokens of single bytes
+    ids = encode(["\U0001f9ff"], tokenizer, LIMIT).ids  # not in the vocabulary: several tokens of single bytes
     assert pieces_of(ids, tokenizer) == dict.fromkeys(ids[0].tolist(), tokenizers.UNPRINTABLE)
     assert len(ids[0]) > 1
 
 
 def test_the_tokens_of_a_model_are_read_back_as_they_were_written(tmp_path):
     table = pl.DataFrame({"sentence_id": [0, 1], "text": ["abc", "é"]})
-    written = tokenizers.tokenize(table, Model(random=0, tokenizer="bytes", bos=1), "m", Tokenize(3, True))
+    written = encoding.tokenize(table, Model(random=0, tokenizer="bytes", bos=1), "m", Tokenize(3, True))
     tokens_format.write(tmp_path / "m.parquet", written)
     tokens = tokens_format.read(tmp_path / "m.parquet", "m", pieces=True)
     assert tokens.sentence_ids.tolist() == [0, 1]
@@ -220,11 +223,11 @@ def test_sentences_are_encoded_and_written_some_at_a_time_as_they_are_at_once(tm
     entry, held = Model(random=0, tokenizer="world", bos=3), []
     tokenizer = tokenizer_of(entry, "m")
     watched = replace(tokenizer, encode=lambda texts: held.append(len(texts)) or tokenizer.encode(texts))
-    monkeypatch.setattr(tokenizers, "tokenizer_of", lambda entry, name: watched)
-    at_once = tokenizers.tokenize(table, entry, "m", LIMIT)
-    monkeypatch.setattr(tokenizers, "SENTENCES_AT_ONCE", 16)
+    monkeypatch.setattr(encoding, "tokenizer_of", lambda entry, name: watched)
+    at_once = encoding.tokenize(table, entry, "m", LIMIT)
+    monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 16)
     monkeypatch.setattr(tokens_format, "SENTENCES", 16)
-    tokens_format.write(tmp_path / "m.parquet", tokenizers.tokenize(table, entry, "m", LIMIT))
+    tokens_format.write(tmp_path / "m.parquet", encoding.tokenize(table, entry, "m", LIMIT))
     assert held == [50, 16, 16, 16, 2]
     assert pq.ParquetFile(tmp_path / "m.parquet").num_row_groups == 4
     read = tokens_format.read(tmp_path / "m.parquet", "m", pieces=True)
@@ -329,7 +332,7 @@ def test_a_tokenizer_of_the_hub_is_that_of_its_first_commit_and_says_so(hub_cach
     assert found.encode(["ab"]) == [[2]]
     assert found.source == {"hub": "owner/name", "revision": "main", "commit": first}
     table = pl.DataFrame({"sentence_id": [0, 1], "text": ["ab", "ba"]})
-    tokens_format.write("t.parquet", tokenizers.tokenize(table, entry, "m", LIMIT))
+    tokens_format.write("t.parquet", encoding.tokenize(table, entry, "m", LIMIT))
     assert tokens_format.read("t.parquet", "m").source == found.source
     assert "commit" not in str(found.fingerprint)  # the ids depend on files, not on the name of their commit
 
@@ -392,9 +395,10 @@ def test_a_tokenizer_that_fails_leaves_the_earlier_tokens_as_they_were(project, 
 def test_a_cut_sentence_keeps_its_last_special_token(folder):
     text = "the cat sat on the mat and the dog ran"
     tokenizer = tokenizers.tokenizer_of(Model(path=str(folder), special_tokens=True), "m")
-    whole = list(tokenizer.encode([text])[0])
+    whole = [1, *tokenizer.encode([text])[0], 2]
     for limit in range(3, len(whole)):
-        ids, cut = tokenizers.encode([text, "the"], tokenizer, Tokenize(max_tokens=limit, truncate=True))
+        encoded = encode([text, "the"], tokenizer, Tokenize(max_tokens=limit, truncate=True))
+        ids, cut = encoded.ids, encoded.truncated
         assert ids[0].tolist() == [*whole[: limit - 1], whole[-1]]
         assert cut.tolist() == [True, False]
 
@@ -403,5 +407,5 @@ def test_a_token_that_the_tokenizer_puts_before_every_sentence_is_not_put_there_
     tokenizer = tokenizers.tokenizer_of(Model(path=str(folder), special_tokens=True), "m")
     settings = Tokenize(max_tokens=50, truncate=False)
     with pytest.raises(InputError, match=r"token 1 before every sentence itself .*and so does `bos`: leave one"):
-        tokenizers.encode(["the cat", "a dog"], tokenizer, settings, bos=1)
-    assert tokenizers.encode(["the cat"], tokenizer, settings, bos=5)[0][0].tolist()[:2] == [5, 1]
+        encode(["the cat", "a dog"], tokenizer, settings, bos=1)
+    assert encode(["the cat"], tokenizer, settings, bos=5).ids[0].tolist()[:2] == [5, 1]

@@ -1,0 +1,109 @@
+"""Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline.base.errors import InputError
+from pipeline.catalog.entries import Model
+from pipeline.formats.tokens import Tokens
+from pipeline.text.frames import Frame, frame_of
+from pipeline.text.settings import Tokenize, template_of
+from pipeline.text.tokenizers import Tokenizer, tokenizer_of
+
+SENTENCES_AT_ONCE = 4096
+"""whose ids are held as Python's numbers, which take ten times as much as those of an array"""
+
+
+def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize) -> Tokens:
+    """The token ids of the sentences of C2 for a model of the catalogue, by its entry and name."""
+    tokenizer = tokenizer_of(entry, name)
+    encoded = encode(sentences["text"].to_list(), tokenizer, settings, entry.bos, entry.template)
+    fingerprint = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
+    if (template := template_of(entry.template, settings)) is not None:
+        fingerprint["template"] = str(template)
+    return Tokens(
+        model=name,
+        sentence_ids=sentences["sentence_id"].to_numpy(),
+        ids=encoded.ids,
+        pieces=pieces_of(encoded.ids, tokenizer),
+        truncated=encoded.truncated,
+        fingerprint=fingerprint,
+        source=tokenizer.source,
+        spans=encoded.spans,
+        slots=encoded.slots,
+        ends=encoded.ends,
+    )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a model reads of S texts."""
+
+    ids: list[np.ndarray]
+    """S arrays of int32: BOS, special tokens, template and text"""
+    truncated: np.ndarray
+    """whose text was cut, (S,) bool"""
+    spans: np.ndarray
+    """of each the first token that is pooled, and the one after the last, (S, 2)"""
+    slots: np.ndarray
+    """the same of the text itself, the last copy of it, (S, 2)"""
+    ends: tuple[list[int], list[int]]
+    """BOS and special tokens before and after every text"""
+
+
+def encode(
+    texts: list[str], tokenizer: Tokenizer, settings: Tokenize, bos: int | None = None, template: str | None = None
+) -> Encoded:
+    """S texts -> their ids, each after the token `bos` where there is one, in a template of the entry or the settings.
+
+    InputError shows a text that gives no token, or more than `max_tokens` when truncation is off. Truncation cuts the
+    text, in all its copies, and nothing that stands around it.
+    """
+    if bos is not None and list(tokenizer.ends[0][:1]) == [bos]:
+        raise InputError(
+            f"the tokenizer puts token {bos} before every sentence itself (special_tokens: true), and so does `bos`: "
+            "leave one of them out"
+        )
+    frame = frame_of(template_of(template, settings), bos, tokenizer.ends, tokenizer.encode)
+    changed = texts if tokenizer.control is None else list(map(tokenizer.control, texts))
+    parts = (changed[first : first + SENTENCES_AT_ONCE] for first in range(0, len(texts), SENTENCES_AT_ONCE))
+    ids = [np.array(tokens, dtype=np.int32) for part in parts for tokens in tokenizer.encode(part)]
+    lengths = np.array([len(tokens) for tokens in ids])
+    truncated = frame.fixed + frame.copies * lengths > settings.max_tokens
+    if truncated.any():
+        most = _most(texts, lengths, truncated, frame, settings)
+        ids = [tokens[:most] if cut else tokens for tokens, cut in zip(ids, truncated)]
+        lengths = np.where(truncated, np.minimum(lengths, most), lengths)
+    spans = frame.spans(lengths)
+    without = (spans[:, 0] == spans[:, 1]) | (lengths + sum(map(len, frame.ends)) == 0)
+    if without.any():
+        raise InputError(
+            f"sentence {texts[int(without.argmax())]!r} has no tokens: remove it, or give the model a `bos` in "
+            "catalog.yaml"
+        )
+    return Encoded([frame.around(tokens) for tokens in ids], truncated, spans, frame.slots(lengths), frame.ends)
+
+
+def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: Frame, settings: Tokenize) -> int:
+    """The tokens that a text that is too long is cut to. InputError where none may be cut, or nothing would be left."""
+    if not settings.truncate:
+        longest = int(lengths.argmax())
+        raise InputError(
+            f"{truncated.sum()} sentences are longer than tokenize.max_tokens = {settings.max_tokens}; the longest has "
+            f"{frame.fixed + frame.copies * lengths[longest]} tokens ({texts[longest][:60]!r}...). Raise the limit, or set "
+            "tokenize.truncate to true"
+        )
+    most = (settings.max_tokens - frame.fixed) // frame.copies
+    if most < 1:
+        raise InputError(
+            f"{frame.fixed} tokens stand around every sentence, so tokenize.max_tokens = {settings.max_tokens} leaves none "
+            f"for it: raise it to {frame.fixed + frame.copies} at least"
+        )
+    return most
+
+
+def pieces_of(ids: list[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
+    """Ids of S sentences -> the text of each token that is there."""
+    return {token: tokenizer.piece(token) for token in np.unique(np.concatenate(ids)).tolist()}
