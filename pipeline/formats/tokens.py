@@ -1,5 +1,6 @@
 """Token ids of one model: `data/tokens/MODEL.parquet`, written by the stage tokenize."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Tokens:
     """(S, 2) the first token that is kept and pooled, and the one after the last; all where they are not given"""
     slots: np.ndarray = None  # type: ignore[assignment]
     """(S, 2) the same of the sentence itself, without BOS, special tokens and template"""
-    ends: tuple[list[int], list[int]] = ((), ())
+    ends: tuple[Sequence[int], Sequence[int]] = ((), ())
     """BOS and special tokens before and after every text"""
 
     def __post_init__(self) -> None:
@@ -69,10 +70,8 @@ class Tokens:
     def plain(self) -> list[np.ndarray]:
         """The ids that would be read without a template, S arrays."""
         before, after = (np.array(end, dtype=np.int32) for end in self.ends)
-        return [
-            np.concatenate([before, ids[start:stop], after])
-            for ids, (start, stop) in zip(self.ids, self.slots.tolist())
-        ]
+        texts = (ids[start:stop] for ids, (start, stop) in zip(self.ids, self.slots.tolist()))
+        return [np.concatenate([before, text, after]) for text in texts]
 
 
 def write(path: str | Path, tokens: Tokens) -> None:

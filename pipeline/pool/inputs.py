@@ -65,7 +65,7 @@ class Files:
         if (len(pooled), count) != (manifest["sentences"], manifest["tokens"]):
             raise foreign(
                 self.tokens,
-                f"holds {count} pooled tokens of {len(pooled)} sentences, but the states are of {manifest['tokens']} of "
+                f"holds {count} tokens of {len(pooled)} sentences, but the states are of {manifest['tokens']} of "
                 f"{manifest['sentences']}",
                 f"tokenize@{model}",
             )

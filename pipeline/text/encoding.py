@@ -1,6 +1,7 @@
 """Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokeniz
     """The token ids of the sentences of C2 for a model of the catalogue, by its entry and name."""
     tokenizer = tokenizer_of(entry, name)
     encoded = encode(sentences["text"].to_list(), tokenizer, settings, entry.bos, entry.template)
-    fingerprint = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
+    fingerprint: dict[str, Any] = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
     if (template := template_of(entry.template, settings)) is not None:
         fingerprint["template"] = str(template)
     return Tokens(
@@ -92,14 +93,14 @@ def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: F
         longest = int(lengths.argmax())
         raise InputError(
             f"{truncated.sum()} sentences are longer than tokenize.max_tokens = {settings.max_tokens}; the longest has "
-            f"{frame.fixed + frame.copies * lengths[longest]} tokens ({texts[longest][:60]!r}...). Raise the limit, or set "
-            "tokenize.truncate to true"
+            f"{frame.fixed + frame.copies * lengths[longest]} tokens ({texts[longest][:60]!r}...). Raise the limit, or "
+            "set tokenize.truncate to true"
         )
     most = (settings.max_tokens - frame.fixed) // frame.copies
     if most < 1:
         raise InputError(
-            f"{frame.fixed} tokens stand around every sentence, so tokenize.max_tokens = {settings.max_tokens} leaves none "
-            f"for it: raise it to {frame.fixed + frame.copies} at least"
+            f"{frame.fixed} tokens stand around every sentence, so tokenize.max_tokens = {settings.max_tokens} leaves "
+            f"none for it: raise it to {frame.fixed + frame.copies} at least"
         )
     return most
 

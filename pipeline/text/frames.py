@@ -70,7 +70,10 @@ class Frame:
 def frame_of(
     template: Template | None, bos: int | None, ends: tuple[Sequence[int], Sequence[int]], encode: Callable
 ) -> Frame:
-    """What stands around the sentences of a model. ends: special tokens before and after a text; encode: texts -> ids."""
+    """What stands around the sentences of a model.
+
+    ends: special tokens before and after a text; encode: texts -> the ids of each.
+    """
     before, after = ends
     texts = (None,) if template is None else template.parts
     parts = [None if text is None else np.array(encode([text])[0], dtype=np.int32) for text in texts]

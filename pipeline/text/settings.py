@@ -38,5 +38,5 @@ class Tokenize:
 
 
 def template_of(named: str | None, settings: Tokenize) -> Template | None:
-    """The template that an entry names, or else that of the settings; None for none. InputError for one that is none."""
+    """The template that an entry names, or else that of the settings; None for none. InputError for a wrong one."""
     return template_named(settings.template if named is None else named, "template")

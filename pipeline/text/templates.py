@@ -38,8 +38,8 @@ prompteol, prompteol_one_shot: arXiv 2307.16645, README.md and evaluation.py of 
 ends a sentence with a full stop, turns a question mark at its end into one, and double quotes into single ones; we
 leave a sentence as it is.
 pretended_cot, knowledge: arXiv 2404.03921, settings.py of ZBWpro/PretCoTandKE.
-echo: arXiv 2402.15449, the template `document` in README.md of jakespringer/echo-embeddings, which encodes the parts one
-by one as we do and pools the end token, too.
+echo: arXiv 2402.15449, the template `document` in README.md of jakespringer/echo-embeddings, which encodes the parts
+one by one, as we do, and pools the end token, too.
 task: mteb's instruction for semantic similarity, between the words that E5's instructions stand in (those from public
 code that calls it, not from its authors); without the blank that is usual after "Query:", which would be a token of its
 own.

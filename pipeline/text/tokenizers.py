@@ -1,4 +1,4 @@
-"""Text -> token ids and back. TOKENIZERS maps a kind to a function (folder of its files, special_tokens) -> Tokenizer."""
+"""Text -> token ids. TOKENIZERS maps a kind to a function (folder of its files, special_tokens) -> Tokenizer."""
 
 import importlib.metadata
 from collections.abc import Callable, Sequence

@@ -325,12 +325,21 @@ def test_doubled_and_missing_rows_of_scores_are_named(tmp_path):
 
 def test_another_number_of_pieces_than_of_ids_is_named_where_pieces_are_read(tmp_path):
     path, schema = tmp_path / "toy.parquet", parquet.schema_of(tokens.COLUMNS)
-    columns = [[0, 1], [[1, 2], [3]], [["a"], ["b", "c"]], [False, False]]
+    columns = [[0, 1], [[1, 2], [3]], [["a"], ["b", "c"]], [False, False], [0, 0], [2, 1], [0, 0], [2, 1]]
     table = pa.table([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
     parquet.write(path, table, {"encoder": "toy", "fingerprint": {}})
     assert [ids.tolist() for ids in tokens.read(path, "toy").ids] == [[1, 2], [3]]
     with pytest.raises(InputError, match=r"has another number of pieces than of ids in a sentence: .*tokenize@toy"):
         tokens.read(path, "toy", pieces=True)
+
+
+@pytest.mark.parametrize("spans", [[[0, 3], [0, 1]], [[1, 1], [0, 1]], [[-1, 2], [0, 1]], [[1, 0], [0, 1]]])
+def test_a_span_outside_its_sentence_or_without_a_token_is_named(tmp_path, spans):
+    fields = (np.arange(2), [np.array([1, 2], np.int32), np.array([3], np.int32)], dict.fromkeys((1, 2, 3), "x"))
+    given = tokens.Tokens("toy", *fields, np.zeros(2, bool), {}, spans=np.array(spans))
+    tokens.write(tmp_path / "toy.parquet", given)
+    with pytest.raises(InputError, match=r"has a span that is not within its sentence: .*tokenize@toy"):
+        tokens.read(tmp_path / "toy.parquet", "toy")
 
 
 def test_a_combination_that_is_there_twice_is_named(tmp_path):
