@@ -59,6 +59,15 @@ def test_means_are_those_of_each_sentence_alone_in_order(model, rng):
             assert np.abs(row - states[0].float().mean(0).numpy()).max() <= 1e-5
 
 
+def test_means_of_spans_are_those_of_each_sentence_alone(model, rng):
+    ids = [rng.integers(0, 40, length) for length in (4, 2, 4, 4, 7)]
+    spans = np.array([[0, 2], [1, 2], [0, 2], [1, 4], [3, 6]])
+    means = networks.layer_means(model, ids, BLOCKS, spans)
+    for row, tokens, (start, stop) in zip(means, ids, spans.tolist()):
+        (states,) = hidden_layers(model, torch.from_numpy(tokens)[None], [BLOCKS])
+        assert np.abs(row - states[0, start:stop].float().mean(0).numpy()).max() <= 1e-5
+
+
 def test_parameters_are_counted_up_to_the_layer_without_the_head(models):
     model = models["rwkv6"]
     of_block = [sum(p.numel() for p in block.parameters()) for block in blocks(model)]

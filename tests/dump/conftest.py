@@ -74,9 +74,9 @@ def sentences(rng):
 def dump(tmp_path, settings):
     """A function: dump sentences into a folder below tmp_path -> the facts; other settings by name."""
 
-    def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, **changes):
+    def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, spans=None, **changes):
         places = run.Places(tmp_path / out, manifest, tmp_path / scratch)
-        return run.dump(model, *given, replace(settings, **changes), key, places)
+        return run.dump(model, *given, replace(settings, **changes), key, places, spans)
 
     return dump_sentences
 

@@ -12,6 +12,7 @@ from tests.helpers import ROOT
 from tests.study import CATALOG, SIZES, run_all, write_settings
 
 TINY = CATALOG["models"] | {"begun": {"random": 2, "config": SIZES, "tokenizer": "bytes", "bos": 0}}
+TINY |= {"echoing": TINY["begun"] | {"template": "echo"}}
 
 UNKNOWN = ("reference", "date", "domains", "task_subtypes", "license", "annotations_creators", "dialect")
 UNKNOWN += ("sample_creation",)
@@ -20,9 +21,9 @@ UNKNOWN += ("sample_creation",)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A folder in which two models were pooled by `last`, one of them with a token before each sentence."""
+    """A folder in which models were pooled by `last`, two with a token before each sentence, one with a template."""
     folder = tmp_path_factory.mktemp("study")
-    write_settings(folder, CATALOG | {"models": TINY}, models=["tiny", "begun"], pooling="last")
+    write_settings(folder, CATALOG | {"models": TINY}, models=["tiny", "begun", "echoing"], pooling="last")
     run_all(folder)
     return folder
 
@@ -34,7 +35,7 @@ def texts(study, monkeypatch):
     return pairs.read_sentences("data/pairs/sentences.parquet", table)["text"].to_list()
 
 
-@pytest.mark.parametrize("model", ["tiny", "begun"])
+@pytest.mark.parametrize("model", ["tiny", "begun", "echoing"])
 @pytest.mark.parametrize("layer", [0, 1, -1])
 def test_an_exported_layer_gives_the_vectors_of_the_pipeline(texts, model, layer):
     """Whatever the batches: those of 7 hold many lengths."""

@@ -22,6 +22,21 @@ def test_a_batch_of_many_equals_batches_of_one(family, pooling, network, rng):
         torch.testing.assert_close(row, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_of_a_span_the_whole_is_read_and_the_span_is_pooled(pooling, network, rng):
+    model, lengths = network("llama"), (7, 3, 5, 5, 2, 9)
+    ids = [rng.integers(1, 40, length).astype(np.int32) for length in lengths]
+    spans = np.array([np.sort(rng.choice(length + 1, 2, replace=False)) for length in lengths])
+    found = vectors(model, ids, 2, pooling, spans)
+    for row, of_sentence, (start, stop) in zip(found, ids, spans.tolist()):
+        (states,) = hidden_layers(model, torch.from_numpy(of_sentence).long()[None], [2])
+        kept = states[0, start:stop]
+        expected = {"mean": kept.mean(0), "first": kept[0], "last": kept[-1]}[pooling]
+        torch.testing.assert_close(row, expected, rtol=1e-5, atol=1e-5)
+    whole = np.array([[0, length] for length in lengths])
+    torch.testing.assert_close(vectors(model, ids, 2, pooling, whole), vectors(model, ids, 2, pooling))
+
+
 def test_the_gradient_through_rwkv_is_that_of_finite_differences(network, settings, rng):
     model = network("rwkv6").double()
     made = trainee(model, settings(dropout=0.0))

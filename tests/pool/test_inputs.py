@@ -43,6 +43,17 @@ def test_weights_are_counted_in_the_sentences_of_train(files):
     assert inputs.fits == {}
 
 
+def test_weights_are_those_of_the_tokens_that_are_pooled_and_counted_in_them(files):
+    order, ids = np.arange(6), [np.concatenate([[90, 91], array, [92]]).astype(np.int32) for array in IDS]
+    pieces = dict.fromkeys(np.concatenate(ids).tolist(), "x")
+    spans = np.array([[2, len(array) - 1] for array in ids])
+    tokens.write(files.tokens, tokens.Tokens("m", order, ids, pieces, np.zeros(6, bool), {}, spans=spans))
+    inputs = files.read(parse("idf_mean", "sif"), "m", MANIFEST)
+    expected = token_weights(np.arange(6), IDS, np.arange(4), ["idf_mean", "sif"])
+    for name, weights in inputs.weights.items():
+        assert {i: list(values) for i, values in weights.items()} == {i: list(v) for i, v in expected[name].items()}
+
+
 def test_files_that_no_pooling_needs_are_not_opened(files):
     nowhere = Path("/nowhere")
     assert Files(nowhere, nowhere, nowhere).read(parse("mean", "layers_0_1"), "m", MANIFEST) == Inputs()
