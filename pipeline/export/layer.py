@@ -13,8 +13,10 @@ from pipeline.base.machine import device_named
 from pipeline.catalog import entries
 from pipeline.dump.settings import Dump
 from pipeline.models import load, weights
-from pipeline.models.layers import depth_of, hidden_layers, layer_numbers
+from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.pool.names import Pooling
+from pipeline.readouts.readout import Readout
+from pipeline.readouts.registry import readout_named
 from pipeline.text.encoding import Encoded, encode
 from pipeline.text.settings import Tokenize
 from pipeline.text.tokenizers import tokenizer_of
@@ -31,10 +33,17 @@ class PooledLayer(InputModule):
     """Texts -> the vectors that the stages tokenize, dump and pool make of them."""
 
     def __init__(
-        self, network: PreTrainedModel, encode: Encode, layer: int, pooling: Pooling, store: torch.dtype
+        self,
+        network: PreTrainedModel,
+        encode: Encode,
+        layer: int,
+        pooling: Pooling,
+        store: torch.dtype,
+        readout: Readout,
     ) -> None:
         super().__init__()
         self.network, self.encode, self.layer, self.pooling, self.store = network, encode, layer, pooling, store
+        self.readout = readout
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """S texts, each after the prompt and then in the template -> their token ids (S, T), padded, and shapes (S, 3).
@@ -53,7 +62,7 @@ class PooledLayer(InputModule):
         for shape in shapes.unique(dim=0):
             rows = torch.nonzero((shapes == shape).all(dim=1))[:, 0]
             length, start, stop = shape.tolist()
-            (states,) = hidden_layers(self.network, ids[rows, :length], [self.layer])
+            (states,) = self.readout.read(self.network, ids[rows, :length], [self.layer])
             stored = states[:, start:stop].to(self.store).float().cpu().numpy()  # rounded as the dump rounds them
             pooled |= dict(zip(rows.tolist(), self.pooling.function(stored, *self.pooling.numbers)))
         vectors = np.stack([pooled[row] for row in range(len(ids))])
@@ -61,7 +70,7 @@ class PooledLayer(InputModule):
 
     def get_embedding_dimension(self) -> int:
         """Width of a vector."""
-        width = self.network.config.get_text_config().hidden_size
+        width = self.readout.width(self.network)
         return self.pooling.function(np.zeros((1, width), np.float32), *self.pooling.numbers).shape[-1]
 
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
@@ -80,11 +89,13 @@ def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: 
         raise InputError(f"pooling {pooling} takes more than the states of a sentence: only fixed ones can be exported")
     entry, limits = weights.drawn(entries.entry("models", model), model), settings.section(Tokenize)
     network = load.load(entry, weights.locate(entry, model), model, dump.dtype)
-    (number,) = layer_numbers([layer], depth_of(network))
+    readout = readout_named(entry.readout or dump.readout)
+    readout.checked(network)
+    (number,) = layer_numbers([layer], depth_of(network), readout.first)
     tokenizer = tokenizer_of(entry, model)
 
     def encode_texts(texts: list[str]) -> Encoded:
         return encode(texts, tokenizer, limits, entry.bos, entry.template)
 
-    module = PooledLayer(network, encode_texts, number, named, getattr(torch, dump.store))
+    module = PooledLayer(network, encode_texts, number, named, getattr(torch, dump.store), readout)
     return SentenceTransformer(modules=[module], device=str(device_named(device)))
