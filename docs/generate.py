@@ -136,7 +136,7 @@ def catalog_page():
 PARQUET = {  # path -> the stage that writes it, its columns, an example row
     "data/pairs/pairs.parquet": ("prepare", pairs.PAIRS, [0, "train", 0, 0, 1, 1.0, 0]),
     "data/pairs/sentences.parquet": ("prepare", pairs.SENTENCES, [0, "The ferry was late."]),
-    "data/tokens/MODEL.parquet": ("tokenize", tokens.COLUMNS, [0, [84, 312], ["The", " ferry"], False]),
+    "data/tokens/MODEL.parquet": ("tokenize", tokens.COLUMNS, [0, [84, 312], ["The", " ferry"], False, 0, 2, 0, 2]),
     "data/scores.parquet": ("score", scores.COLUMNS, [0, "train", 1.0, "demo", "mean", "none", 3, "cosine", 0.93]),
     "data/sweeps/MODEL/scores.parquet": (
         "sweep",

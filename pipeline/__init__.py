@@ -5,7 +5,7 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
     params.yaml, catalog.yaml
       check     -> nothing is wrong in them               check      settings, names, references, missing files
       prepare   -> pairs, sentences                       text       pairs point at distinct sentences (contract C2)
-      tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes
+      tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes; templates
       finetune  -> an adapter, where one is wanted        finetune   contrastive training on the train pairs
       dump      -> states of every token at every layer   dump       plan, key (C6), writer; the only stage with a model
       fit       -> learned poolings                       fit        queries, learned on train pairs

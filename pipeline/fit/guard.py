@@ -50,4 +50,8 @@ def beyond_noise(
 
     apart = rho_of(learned, labels) - rho_of(start, labels)
     resampled = [bootstrap(side.T, labels, component, RESAMPLES, seed)["spearman"] for side in (start, learned)]
-    return apart > ndtri(1 - LEVEL / epochs) * np.nanstd(resampled[1] - resampled[0], axis=1)
+    known = np.isfinite(apart)  # not where all sentences have one vector, such as that of one token before any block
+    noise = np.nanstd((resampled[1] - resampled[0])[known], axis=1)
+    beyond = np.zeros(len(apart), dtype=bool)
+    beyond[known] = apart[known] > ndtri(1 - LEVEL / epochs) * noise
+    return beyond

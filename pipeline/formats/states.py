@@ -1,8 +1,9 @@
 """Contract C3: token states as uncompressed Arrow IPC files, `data/states/MODEL/shard-00000.arrow` ..., of dump.
 
-A row is a token: sentence_id (int64), position (int32), and one column layer_00, layer_01, ... of fixed-size lists of D
-float16 (or float32) for each layer. A sentence is never split over record batches. Files are named in the order of the
-plan, and the manifest, outside the folder, has the length and the sha256 of each. `dumps` reads and checks a folder.
+A row is a token that is pooled, all tokens where there is no template: sentence_id (int64), position among those of its
+sentence (int32), and one column layer_00, layer_01, ... of fixed-size lists of D float16 (or float32) for each layer. A
+sentence is never split over record batches. Files are named in the order of the plan, and the manifest, outside the
+folder, has the length and the sha256 of each. `dumps` reads and checks a folder.
 """
 
 import numpy as np

@@ -75,6 +75,20 @@ def language_model_check(manifests: Mapping[str, Manifest]) -> list[str]:
     return section("Language-model check", [lead], table(header, cells, text=header[1:2]))
 
 
+def templates(manifests: Mapping[str, Manifest]) -> list[str]:
+    """The template of each model that reads one; nothing where none does."""
+    named = {name: manifest["parts"]["tokens"].get("template") for name, manifest in manifests.items()}
+    cells: list[list[Cell]] = [[escaped(name), escaped(text)] for name, text in named.items() if text is not None]
+    if not cells:
+        return []
+    lead = (
+        "These models read a sentence in the place of {text}, and the others read it alone. Only the states of what "
+        "stands between [[ and ]] are pooled, or of the token before {last}. Bits per byte are of the sentences alone."
+    )
+    header = ["model", "template"]
+    return section("Templates", [escaped(lead)], table(header, cells, text=header))
+
+
 def _verdict(manifest: Manifest) -> str:
     control = controls.of_model(manifest)
     if manifest["gate"] is not None and not manifest["gate"]["passed"] and not control:

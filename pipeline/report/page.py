@@ -43,7 +43,8 @@ def page(material: Material, method: Method, settings: Report) -> str:
     for split in splits:
         lines += correlations.sections(material, method, split)
     lines += depth.sections(table, splits, main)
-    lines += [*models.language_model_check(manifests), *models.coverage(material.baselines)]
+    lines += [*models.language_model_check(manifests), *models.templates(manifests)]
+    lines += models.coverage(material.baselines)
     lines += models.sentence_encoders(material.baselines)
     lines += examples.sections(material, main, settings.false_positives)
     if table["layer"].is_not_null().any():

@@ -72,6 +72,10 @@ SEEN = {  # page -> what it says that one sees
         "Running stage 'dump@demo-untrained-2'",
         "data set sample-random-pairs",
     ],
+    "templates.md": [
+        r"demo-prompteol: \d\.\d+ bits per byte",
+        "Running stage 'dump@demo-echo'",
+    ],
     "own-model.md": [r"my-model: \d\.\d+ bits per byte", "Running stage 'sweep@my-model'"],
     "own-pairs.md": ['"graded": false', "Running stage 'dump@demo'"],
     "new-pooling.md": ["Running stage 'pool@demo'", "Running stage 'sweep@demo'", "Stage 'dump@demo' didn't change"],

@@ -1,3 +1,4 @@
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -43,6 +44,15 @@ def test_rho_of_columns_by_scipy_and_nan_where_it_is_undefined(rng):
     assert np.isnan(rho[1])
     for column in (0, 2):
         assert rho[column] == pytest.approx(stats.spearmanr(scores[:, column], labels).statistic, abs=1e-12)
+
+
+def test_where_rho_is_undefined_nothing_is_learned_and_nothing_is_warned_of(rng):
+    labels, component = rng.integers(0, 2, 60) * 1.0, np.arange(60)
+    start = np.stack([np.ones(60), rng.standard_normal(60)], axis=1)
+    learned = start + np.stack([np.zeros(60), 99 * labels], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert beyond_noise(start, learned, labels, component, 1, 0).tolist() == [False, True]
 
 
 def test_it_is_a_one_sided_test_over_components_at_its_level():

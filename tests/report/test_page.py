@@ -264,6 +264,16 @@ def test_splits_that_layers_were_chosen_on_are_marked(rng, material, text):
     assert "which inflates" not in correlations.facts(marked, "test")
 
 
+def test_templates_are_shown_as_they_are_and_only_where_there_is_one(rng, material, text):
+    assert "## Templates" not in text
+    asked = making.manifest("m")
+    asked["parts"]["tokens"] = asked["parts"]["tokens"] | {"template": 'one *word*\n"{text}":"{last}'}
+    page_of = text_of(making.material(rng, material.table, manifests=material.manifests | {"m": asked}))
+    section = page_of.split("## Templates")[1].split("\n## ")[0]
+    assert section.strip().splitlines()[-1] == r'| m | one \*word\*\\n"\{text\}":"\{last\} |'
+    assert r"the token before \{last\}" in section
+
+
 def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_named(rng, material, text):
     assert "Warning" not in text
     assert cells_of(text, "Language-model check")[0]["better than a unigram model"] == "yes"

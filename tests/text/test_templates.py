@@ -127,6 +127,7 @@ def test_where_that_is_not_how_the_joined_text_is_encoded(testdata):
         (gpt2, "Query: {text}", "The cat"),
         (world, "Query: {text}", "The cat"),
         (world, "one{text}", "s"),
+        (gpt2, '"{text}"', "The cat."),
         (metaspace(), '"{text}"', "the cat"),
     ]:
         apart = encode([text], tokenizer, LIMIT, template=template).ids[0].tolist()
