@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 
+from pipeline.readouts.attention_output import ATTENTION_OUTPUT
 from pipeline.readouts.names import parsed
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
+from pipeline.readouts.token_prepending import TOKEN_PREPENDING
+from pipeline.readouts.values import VALUE_VECTORS
 
 READOUTS: dict[str, Readout] = {
     readout.name: readout
     for readout in (
         PLAIN,
+        TOKEN_PREPENDING,
+        VALUE_VECTORS,
+        ATTENTION_OUTPUT,
     )
-}  # fmt: skip
+}
 
 
 def readout_named(text: str) -> Readout:
