@@ -93,7 +93,9 @@ def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) ->
     return without_common(rows[train])
 
 
-def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms | None) -> None:
+def _write(
+    pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms | None
+) -> None:
     """Row groups of ROW_GROUP sentences, or of GROUP_BYTES where those are fewer."""
     count = len(next(iter(pooled.values())))
     group = max(1, min(ROW_GROUP, GROUP_BYTES // sum(rows[0].nbytes for rows in pooled.values())))
