@@ -49,8 +49,8 @@ def states_of(model: PreTrainedModel, ids: torch.Tensor) -> list[torch.Tensor | 
 def no_state(model: PreTrainedModel) -> InputError:
     """The error for a family without a recurrent state."""
     return InputError(
-        f"{type(model).__name__} ({model.config.model_type}) leaves no recurrent state behind, as RWKV and Mamba do: set "
-        "keep to tokens or pooled"
+        f"{type(model).__name__} ({model.config.model_type}) leaves no recurrent state behind, as RWKV and Mamba do: "
+        "set keep to tokens or pooled"
     )
 
 
@@ -65,7 +65,7 @@ def _of_layer(layer: Any) -> torch.Tensor | None:
     return getattr(layer, "recurrent_states", {}).get(0)
 
 
-def shape_of_state(model: PreTrainedModel, wanted: Sequence[int]) -> tuple[int, int, int]:
+def shape_of_state(model: PreTrainedModel, wanted: Sequence[int]) -> tuple[int, ...]:
     """(H, N, M) of the wanted layers, by a pass over one token. InputError as of `final_states`, and where they
     differ.
     """
@@ -73,7 +73,7 @@ def shape_of_state(model: PreTrainedModel, wanted: Sequence[int]) -> tuple[int, 
     shapes = {tuple(state.shape[1:]) for state in final_states(model, ids, wanted)}
     if len(shapes) > 1:
         raise InputError(
-            f"{type(model).__name__} has recurrent states of {len(shapes)} shapes ({sorted(shapes)}): keep layers of one "
-            "(dump.layers)"
+            f"{type(model).__name__} has recurrent states of {len(shapes)} shapes ({sorted(shapes)}): keep layers of "
+            "one (dump.layers)"
         )
     return shapes.pop()
