@@ -145,6 +145,11 @@ def mismatch(pooling: Pooling, keep: str) -> str | None:
     return None
 
 
+def is_of_states(name: str) -> bool:
+    """Whether vectors with a pooling of this name are as wide as recurrent states. Also for names of no pooling."""
+    return any(name == entry or name.startswith(entry.replace("K", "")) for entry in RECURRENT)
+
+
 def suited(pooling: Pooling, keep: str) -> Pooling:
     """A pooling, or the plain one of a kind of dump where it takes another kind: `mean`, of recurrent states `state`.
 

@@ -1,4 +1,4 @@
-"""Poolings of recurrent states: by the singular value decomposition of SciPy, by closed form, and on a planted signal."""
+"""Poolings of recurrent states: by SciPy's singular value decomposition, by closed form, and on planted signals."""
 
 import numpy as np
 import pytest

@@ -164,3 +164,16 @@ def test_glove_on_mrpc_is_within_a_point_and_a_half_of_the_published_accuracy(tm
     test = (mrpc.pairs["split"] == "test").to_numpy()
     accuracy = np.mean((scores > 0)[test] == (mrpc.pairs["label"] == 1).to_numpy()[test])
     assert accuracy == pytest.approx(0.725, abs=0.015)
+
+
+def test_recurrent_states_are_probed_by_their_principal_components_alone(tmp_path, rng, capsys):
+    """A layer of them has up to a hundred thousand dimensions; `difference_product` would take twice as many."""
+    table, rows = planted(rng)
+    vectors.write(tmp_path / "v.parquet", {1: rows}, vectors.Info("m", "state_rank_2", True))
+    assert probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "m", table, SETTINGS) is None
+    found = probes.read(tmp_path / "p.parquet", "m", table)
+    assert set(found.keys["probe"]) == {"bilinear"}
+    assert "m: difference_product left out, recurrent states have too many dimensions" in capsys.readouterr().err
+    vectors.write(tmp_path / "v.parquet", {1: rows}, vectors.Info("m", "mean", True))
+    probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "m", table, SETTINGS)
+    assert set(probes.read(tmp_path / "p.parquet", "m", table).keys["probe"]) == {"bilinear", "difference_product"}
