@@ -7,7 +7,7 @@ import pytest
 from pipeline.base.errors import InputError
 from pipeline.baselines.vectors import word_vectors
 from pipeline.catalog.entries import Baseline, Dataset
-from pipeline.formats import baselines, probes
+from pipeline.formats import baselines, probes, vectors
 from pipeline.probe import run
 from pipeline.probe.features import of_vectors
 from pipeline.probe.fit import fit
@@ -167,13 +167,14 @@ def test_glove_on_mrpc_is_within_a_point_and_a_half_of_the_published_accuracy(tm
 
 
 def test_recurrent_states_are_probed_by_their_principal_components_alone(tmp_path, rng, capsys):
-    """A layer of them has up to a hundred thousand dimensions; `difference_product` would take twice as many."""
-    table, rows = planted(rng)
-    vectors.write(tmp_path / "v.parquet", {1: rows}, vectors.Info("m", "state_rank_2", True))
-    assert probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "m", table, SETTINGS) is None
-    found = probes.read(tmp_path / "p.parquet", "m", table)
+    """A layer of them has up to a hundred thousand dimensions; `difference_product` would see twice as many."""
+    pairs, rows = pairs_of(rng), {1: rng.standard_normal((200, 6)).astype(np.float32)}
+    found = probed(tmp_path, rows, pairs)
+    assert set(found.keys["probe"]) == set(SETTINGS.probes)
+    assert capsys.readouterr().err == ""
+    vectors.write(tmp_path / "v.parquet", rows, vectors.Info("toy", "state_rank_2", True))
+    assert run.probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "toy", pairs, SETTINGS) is None
+    found = probes.read(tmp_path / "p.parquet", "toy", len(pairs), "probe@toy")
     assert set(found.keys["probe"]) == {"bilinear"}
-    assert "m: difference_product left out, recurrent states have too many dimensions" in capsys.readouterr().err
-    vectors.write(tmp_path / "v.parquet", {1: rows}, vectors.Info("m", "mean", True))
-    probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "m", table, SETTINGS)
-    assert set(probes.read(tmp_path / "p.parquet", "m", table).keys["probe"]) == {"bilinear", "difference_product"}
+    said = "toy: difference_product left out, recurrent states have too many dimensions for it\n"
+    assert capsys.readouterr().err == said
