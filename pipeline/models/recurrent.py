@@ -1,10 +1,11 @@
 """The recurrent state that a sentence leaves behind in each block, of families that have one; and going on from it.
 
 RWKV-5, 6 and 7 (ours) return it: the matrix state of time mixing, (H, N, N), keys by values. Families of transformers
-with a state space or linear attention, such as Mamba and Mamba-2, keep it in their cache. The state of layer l is that
-of block l after the last token: there is no layer 0.
+with a state space or linear attention in every block, such as Mamba and Mamba-2, keep it in their cache. The state of
+layer l is that of block l after the last token: there is no layer 0.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,32 +23,29 @@ CACHES = ("cache_params", "past_key_values")
 def final_states(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[int]) -> list[torch.Tensor]:
     """Token ids (B, T) without padding -> the state of each wanted layer after the last token, (B, H, N, M) float32.
 
-    Mamba's state, of C channels by N, is one matrix: H = 1. InputError for a family without states, and for a layer
-    without one.
+    Mamba's state, of C channels by N, is one matrix: H = 1. InputError for a family without such states.
     """
     with torch.inference_mode():
-        read = _matrices(model, ids)
-    found = []
-    for layer in wanted:
-        state = read[layer - 1] if layer else None
-        if state is None:
-            name = type(model).__name__
-            raise InputError(f"{name} has no recurrent state at layer {layer}: leave it out (dump.layers)")
-        found.append(state.float())
-    return found
+        if isinstance(network := model.base_model, RwkvModel):
+            states = [state.wkv for state in network(input_ids=ids, return_states=True).states]
+            if states[0].ndim != 4:  # RWKV-4's is three vectors
+                raise no_state(model)
+        else:
+            states = [_of_layer(layer) for layer in _read_into_cache(model, ids)[1].layers]
+        return [states[layer - 1].float() for layer in wanted]
 
 
-def shape_of_state(model: PreTrainedModel, wanted: Sequence[int]) -> tuple[int, ...]:
-    """(H, N, M) of the wanted layers, by a pass over one token.
+@functools.lru_cache(maxsize=1)
+def shape_of_state(model: PreTrainedModel) -> tuple[int, ...]:
+    """(H, N, M) of a model's states, by a pass over one token.
 
-    InputError as of `final_states`, and where they differ.
+    InputError for a family without, or of several shapes.
     """
     ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
-    shapes = {tuple(state.shape[1:]) for state in final_states(model, ids, wanted)}
+    shapes = {tuple(state.shape[1:]) for state in final_states(model, ids, range(1, depth_of(model) + 1))}
     if len(shapes) > 1:
         raise InputError(
-            f"{type(model).__name__} has recurrent states of {len(shapes)} shapes, {sorted(shapes)}: keep layers of "
-            "one of them (dump.layers)"
+            f"{type(model).__name__} has recurrent states of several shapes, {sorted(shapes)}: expected one"
         )
     return shapes.pop()
 
@@ -63,39 +61,40 @@ def echoed_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[in
         if isinstance(network := model.base_model, RwkvModel):
             states = network(input_ids=ids, return_states=True).states
             return caught_layers(model, wanted, input_ids=ids, initial_states=states)
-        name, cache = _cached(model, ids)
-        steps = [caught_layers(model, wanted, input_ids=one, use_cache=True, **{name: cache}) for one in ids.split(1, 1)]
+        name, cache = _read_into_cache(model, ids)
+        more = {"use_cache": True, name: cache}
+        steps = [caught_layers(model, wanted, input_ids=token, **more) for token in ids.split(1, dim=1)]
         return [torch.cat(tokens, dim=1) for tokens in zip(*steps)]
 
 
-def _matrices(model: PreTrainedModel, ids: torch.Tensor) -> list[torch.Tensor | None]:
-    """The state of each block after token ids (B, T), (B, H, N, M), None for a block without one."""
-    if isinstance(network := model.base_model, RwkvModel):
-        states = [state.wkv for state in network(input_ids=ids, return_states=True).states]
-        if states[0].ndim != 4:  # RWKV-4's is three vectors
-            raise no_state(model)
-        return states
-    _, cache = _cached(model, ids)
-    found = [getattr(layer, "recurrent_states", {}).get(0) for layer in cache.layers]
-    return [state[:, None] if state is not None and state.ndim == 3 else state for state in found]
+def check_echo(model: PreTrainedModel) -> None:
+    """Raise InputError for a family that cannot go on from what it has read."""
+    if not isinstance(model.base_model, RwkvModel):
+        shape_of_state(model)
 
 
-def _cached(model: PreTrainedModel, ids: torch.Tensor) -> tuple[str, Any]:
-    """Run the blocks over token ids (B, T) -> the name of the cache and the cache. InputError where no block has a
-    recurrent state in it.
+def _read_into_cache(model: PreTrainedModel, ids: torch.Tensor) -> tuple[str, Any]:
+    """Run the blocks over token ids (B, T) -> the name of the cache, and the cache, with a state of every block.
+
+    InputError for a family without.
     """
     output = model.base_model(input_ids=ids, use_cache=True)
     for name in CACHES:
-        cache = output.get(name)
-        layers = getattr(cache, "layers", [])
-        if len(layers) == depth_of(model) and any(getattr(layer, "recurrent_states", {}).get(0) is not None for layer in layers):
+        layers = getattr(cache := output.get(name), "layers", [])
+        if len(layers) == depth_of(model) and all(_of_layer(layer) is not None for layer in layers):
             return name, cache
     raise no_state(model)
 
 
+def _of_layer(layer: Any) -> torch.Tensor | None:
+    """The recurrent state in a layer of a cache, (B, H, N, M); None where there is none."""
+    state = getattr(layer, "recurrent_states", {}).get(0)
+    return state[:, None] if state is not None and state.ndim == 3 else state
+
+
 def no_state(model: PreTrainedModel) -> InputError:
-    """The error for a family without a recurrent state."""
+    """The error for a family without a recurrent state in every block."""
     return InputError(
-        f"{type(model).__name__} ({model.config.model_type}) leaves no matrix state behind, as RWKV-5 to 7 and Mamba do: "
-        "set `keep` to tokens or pooled"
+        f"{type(model).__name__} ({model.config.model_type}) does not leave a matrix state behind in every block, as "
+        "RWKV-5 to 7 and Mamba do: set its `keep` to tokens or pooled, its `readout` to plain"
     )
