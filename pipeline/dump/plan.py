@@ -19,13 +19,15 @@ ShardPlan = list[RecordPlan]
 Item = TypeVar("Item")
 
 
-def plan_shards(lengths: np.ndarray, rows: np.ndarray, batch_tokens: int, shard_rows: int) -> list[ShardPlan]:
+def plan_shards(
+    lengths: np.ndarray, rows: np.ndarray, batch_tokens: int, shard_rows: int, record_rows: int = RECORD_ROWS
+) -> list[ShardPlan]:
     """The shards of a dump: record batches of forward passes, each sentence in one of them, shortest first.
 
     lengths (S,): tokens of each sentence; rows (S,): rows that each takes of a shard. A pass holds at most
-    `batch_tokens` tokens and a shard `shard_rows` rows, unless a single sentence has more.
+    `batch_tokens` tokens, a shard `shard_rows` rows and a record batch `record_rows`, unless one sentence has more.
     """
-    record_rows = min(RECORD_ROWS, shard_rows)
+    record_rows = min(record_rows, shard_rows)
     order = np.lexsort((np.arange(len(lengths)), lengths))
     first_of_length = np.flatnonzero(np.diff(lengths[order])) + 1
     passes: RecordPlan = []
