@@ -36,10 +36,10 @@ def wall_time(rounds=3, sentences=400):
     batches = [torch.from_numpy(np.stack([ids[i] for i in of_pass])).long() for of_pass in passes]
     with workspace() as name:
         folder, numbers = Path(name), itertools.count()
-        places = Places(folder / "out", store=folder / "store")
 
         def dump_all():  # each time under another key, so that no shard is there yet
-            dump(model, ids, np.arange(sentences), settings, f"run{next(numbers)}", places)
+            places = Places(folder / "out", f"run{next(numbers)}", store=folder / "store")
+            dump(model, ids, np.arange(sentences), settings, places)
 
         data = os.urandom(int(lengths.sum()) * (13 * 768 * 2 + BYTES_OF_INDEX))
         times = in_turns(
@@ -78,12 +78,12 @@ def cost_of(sentences):
     settings = replace(DUMP, keep="pooled", shard_mb=64)
     hidden_layers(model, torch.randint(1, VOCABULARY, (DUMP.batch_tokens // LENGTH, LENGTH)))
     with workspace() as name:
-        places = Places(Path(name) / "out", store=Path(name) / "store")
+        places = Places(Path(name) / "out", "key", store=Path(name) / "store")
         gc.collect()
         before = memory("VmRSS")
         every_id = rng.integers(1, VOCABULARY, sentences * LENGTH, dtype=np.int32)
         ids = np.split(every_id, np.arange(LENGTH, sentences * LENGTH, LENGTH))
-        took = seconds(dump, model, ids, np.arange(sentences), settings, "key", places)
+        took = seconds(dump, model, ids, np.arange(sentences), settings, places)
     return {"seconds": took, "peak": memory("VmHWM") - before}
 
 

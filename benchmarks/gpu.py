@@ -66,8 +66,8 @@ def whole_dump(model):
     settings = replace(DUMP, dtype="bfloat16", batch_tokens=BATCH_TOKENS)
     with workspace() as name:
         folder = Path(name)
-        places = Places(folder / "out", store=folder / "store")
-        took = seconds(dump, model, ids, np.arange(len(ids)), settings, "key", places)
+        places = Places(folder / "out", "key", store=folder / "store")
+        took = seconds(dump, model, ids, np.arange(len(ids)), settings, places)
         size = sum(path.stat().st_size for path in places.out.iterdir())
         disk = 2**30 / seconds(write_to_disk, folder / "raw", os.urandom(2**30))
     detail = f"{size / 1e9:.1f} GB, which the disk writes in {size / disk:.1f} s"

@@ -21,6 +21,7 @@ DUMP = Dump(
     dtype="float32",
     store="float16",
     layers="all",
+    readout="plain",
     keep="tokens",
     batch_tokens=512,
     shard_mb=256,

@@ -47,6 +47,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     text       sources of pairs, tokenizers
     baselines  what models are compared with: word overlap, word vectors, sentence encoders
     pool       token states -> sentence vectors: every pooling, correction and mix, and their names
+    readouts   what is read of a network: hidden layers, or something else of each token and layer
     dump       run a network once and keep what it computes
     fit        poolings that are learned from train pairs
     finetune   weights that are learned from train pairs

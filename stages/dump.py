@@ -1,6 +1,7 @@
 """Token ids -> every hidden layer of one model, once (contracts C1, C3, C6)."""
 
 import sys
+from dataclasses import replace
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import Device, In, Name, Out, Threads
@@ -12,6 +13,7 @@ from pipeline.formats import manifest as manifests
 from pipeline.formats import pairs
 from pipeline.formats import tokens as token_files
 from pipeline.models import layers, load, weights
+from pipeline.readouts.registry import readout_named
 
 
 def main(
@@ -21,18 +23,21 @@ def main(
     use_threads(threads)
     entry, params = weights.drawn(entries.entry("models", model), model), settings.section(Dump)
     read = token_files.read(tokens, model)
+    readout = readout_named(entry.readout or params.readout)
+    params = replace(params, readout=str(readout))
     texts = pairs.read_sentences(sentences)["text"].to_list()
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
     checks.check_sources(sources, model)
     network = load.load(entry, path, model, params.dtype)
     network.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
-    checks.check_tokens(read, texts, network)
+    checks.check_tokens(read, texts, network, readout)
     reading = gate.gate_of(network, read, texts, params.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)
     fingerprint, depth, kernel = weights.fingerprint(entry, path), layers.depth_of(network), load.kernel_of(network)
     dump_key, parts = key.key_of(fingerprint, read, params, depth, kernel)
-    written = run.dump(network, read.ids, read.sentence_ids, params, dump_key, run.Places(out, manifest))
+    places = run.Places(out, dump_key, manifest)
+    written = run.dump(network, read.ids, read.sentence_ids, params, places, readout)
     facts = {"model": model, "key": dump_key, "parts": parts, "sources": sources, "gate": reading}
     manifests.write(manifest, facts | {"truncated": int(read.truncated.sum())} | written)
 

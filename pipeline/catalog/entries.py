@@ -50,10 +50,15 @@ class Model:
     """whether the HF tokenizer adds its own special tokens ([CLS], [SEP])"""
     shuffle_words: int | None = None
     """seed of a control: the words of every sentence come in another order before they become tokens"""
+    readout: str | None = None
+    """what is read of the network: plain, its hidden layers, or another readout (docs/howto/readouts.md); left out for
+    that of `dump.readout`
+    """
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None
     """another model of this file, which the stage finetune trains: the result is this entry, which has no other field
+    but `readout`
     """
 
     def __post_init__(self) -> None:
@@ -141,16 +146,17 @@ def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:
 
 def _tuned(given: Model, name: str, path: str | Path) -> Model:
     """The entry of a model that the stage finetune makes: that of the model it starts from, with what was learned."""
-    others = [field.name for field in fields(Model) if getattr(given, field.name) != _default_of(field)]
-    if len(others) > 1:
-        other = next(field for field in others if field != "finetune")
+    given_names = [field.name for field in fields(Model) if getattr(given, field.name) != _default_of(field)]
+    if others := [name for name in given_names if name not in ("finetune", "readout")]:
+        other = others[0]
         raise InputError(f"an entry with `finetune` has no {other}: all else is that of the model it starts from")
     base = entry("models", str(given.finetune), path)
     if base.finetune is not None:
         raise InputError(f"it starts from {given.finetune}, which is itself made by the stage finetune: name its base")
     if base.adapter is not None:
         raise InputError(f"it starts from {given.finetune}, which has an adapter already: name a model without one")
-    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}")
+    readout = given.readout or base.readout
+    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}", readout=readout)
 
 
 def _default_of(field: Field) -> Any:

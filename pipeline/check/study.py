@@ -31,6 +31,7 @@ from pipeline.formats.names import encoder_name
 from pipeline.geometry.settings import Geometry
 from pipeline.pool.names import Pooling
 from pipeline.probe.settings import Probe
+from pipeline.readouts import names as readouts
 from pipeline.report.settings import Report
 from pipeline.score.settings import Score, Sweep
 from pipeline.text.settings import Prepare, Tokenize
@@ -100,6 +101,8 @@ def check_entry(kind: str, name: str, catalog: str) -> Dataset | Model | Baselin
     what = f"{kind[:-1]} {name}"
     source_of(named, what)
     if isinstance(named, Model):
+        if named.readout is not None:
+            readouts.parsed(named.readout, what)
         if named.random is not None and named.path is not None:
             config_file(local(named.path, what), what)
         elif named.is_control and named.hub is None and "model_type" not in named.config:

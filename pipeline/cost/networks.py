@@ -17,7 +17,9 @@ from pipeline.cost.settings import Efficiency
 from pipeline.dump.settings import Dump
 from pipeline.models import load, weights
 from pipeline.models.checkpoints import checkpoint_files
-from pipeline.models.layers import blocks, depth_of, hidden_layers, layer_numbers
+from pipeline.models.layers import blocks, depth_of, layer_numbers
+from pipeline.readouts.readout import Readout
+from pipeline.readouts.registry import readout_named
 from pipeline.text.settings import Tokenize
 from pipeline.text.tokenizers import encode, tokenizer_of
 
@@ -25,9 +27,11 @@ from pipeline.text.tokenizers import encode, tokenizer_of
 def layered(name: str, device: str) -> Encoder:
     """A model of the catalogue: the mean over the tokens of a layer, after which nothing is computed."""
     entry = weights.drawn(entries.entry("models", name), name)
-    limits, dtype = settings.section(Tokenize), settings.section(Dump).dtype
+    limits, dump = settings.section(Tokenize), settings.section(Dump)
+    readout = readout_named(entry.readout or dump.readout)
     path = weights.locate(entry, name)
-    model = load.load(entry, path, name, dtype)
+    model = load.load(entry, path, name, dump.dtype)
+    readout.checked(model)
     model.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
     tokenizer = tokenizer_of(entry, name)
 
@@ -36,24 +40,24 @@ def layered(name: str, device: str) -> Encoder:
 
     def scores(ids: list[np.ndarray], variant: Variant) -> np.ndarray:
         assert variant.layer is not None
-        return halves(layer_means(model, ids, variant.layer))
+        return halves(layer_means(model, ids, variant.layer, readout))
 
-    variants = [Variant(layer, parameters=parameters_up_to(model, layer)) for layer in exits(model)]
+    variants = [Variant(layer, parameters=parameters_up_to(model, layer)) for layer in exits(model, readout)]
     disk = 0 if path is None else size_of(checkpoint_files(path))
     kind = model.config.model_type
     return Encoder(kind, "mean", variants, tokenize, scores, disk_bytes=disk, device=str(model.device))
 
 
-def exits(model: PreTrainedModel) -> list[int]:
+def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
     """The layers of params.yaml's efficiency.layers."""
     try:
-        return layer_numbers(settings.section(Efficiency).layers, depth_of(model))
+        return layer_numbers(settings.section(Efficiency).layers, depth_of(model), readout.first)
     except InputError as error:
         raise InputError(str(error).replace("dump.layers", "efficiency.layers")) from error
 
 
-def layer_means(model: PreTrainedModel, ids: list[np.ndarray], layer: int) -> np.ndarray:
-    """Token ids of S sentences, (T,) each -> their mean states at a layer (S, D) float32, on the host.
+def layer_means(model: PreTrainedModel, ids: list[np.ndarray], layer: int, readout: Readout) -> np.ndarray:
+    """Token ids of S sentences, (T,) each -> the mean of what is read at a layer (S, D) float32, on the host.
 
     Sentences of one length share a pass, as in a dump. The copy at the end waits for the device.
     """
@@ -63,7 +67,7 @@ def layer_means(model: PreTrainedModel, ids: list[np.ndarray], layer: int) -> np
     means = []
     for same_length in rows.values():
         batch = torch.from_numpy(np.stack([ids[row] for row in same_length])).long().to(model.device)
-        (states,) = hidden_layers(model, batch, [layer])
+        (states,) = readout.read(model, batch, [layer])
         means.append(states.float().mean(dim=1))
     order = np.argsort(np.concatenate(list(rows.values())))
     return torch.cat(means).cpu().numpy()[order]

@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from pipeline.base.errors import InputError, first_line
 from pipeline.formats.tokens import Tokens
 from pipeline.models.layers import hidden_layers
+from pipeline.readouts.plain import PLAIN
+from pipeline.readouts.readout import Readout
 
 ROUNDING = {torch.float32: 0.02, torch.float16: 0.2, torch.bfloat16: 0.2}
 """how far states of a batch may be from those of single sentences, as a share of their size: far above rounding in
@@ -39,9 +41,9 @@ def check_sources(sources: Mapping[str, Mapping[str, str] | None], name: str) ->
         )
 
 
-def check_tokens(tokens: Tokens, texts: Sequence[str], model: PreTrainedModel) -> None:
-    """Raise InputError for tokens of other sentences than `texts`, or that the model cannot read; and for a model whose
-    layers cannot be told apart, or depend on the sentences beside.
+def check_tokens(tokens: Tokens, texts: Sequence[str], model: PreTrainedModel, readout: Readout = PLAIN) -> None:
+    """Raise InputError for tokens of other sentences than `texts`, or that the model cannot read; and for a model that
+    lacks the readout, or whose layers cannot be told apart, or depend on the sentences beside.
     """
     if len(texts) != len(tokens.ids):
         raise InputError(
@@ -49,8 +51,9 @@ def check_tokens(tokens: Tokens, texts: Sequence[str], model: PreTrainedModel) -
             f"make them again with dvc repro -f -s tokenize@{tokens.model}"
         )
     check_vocabulary(tokens.ids, model.config.get_text_config().vocab_size, tokens.model)
-    check_lengths(tokens.ids, model, tokens.model)
-    check_batches(tokens.ids, model, tokens.model)
+    readout.checked(model)
+    check_lengths(tokens.ids, model, tokens.model, readout)
+    check_batches(tokens.ids, model, tokens.model, readout)
 
 
 def check_vocabulary(ids: Sequence[np.ndarray], vocabulary: int, name: str) -> None:
@@ -63,28 +66,30 @@ def check_vocabulary(ids: Sequence[np.ndarray], vocabulary: int, name: str) -> N
         )
 
 
-def check_lengths(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str) -> None:
+def check_lengths(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, readout: Readout = PLAIN) -> None:
     """Raise InputError for a sentence that is longer than the model can read.
 
     Tables of learned positions are found by what they are asked for; what else limits the length, by a pass over the
     longest sentence.
     """
     longest = max(ids, key=len)
-    limit = learned_positions(model, longest)
+    positions = learned_positions(model, longest)
+    limit = None if positions is None else positions - readout.extra_tokens
     if limit is None or len(longest) <= limit:
         try:
-            hidden_layers(model, _batch([longest], model))
+            readout.read(model, _batch([longest], model))
             return
         except InputError:
             raise
         except torch.OutOfMemoryError:
             return  # the dump itself says what to do
         except Exception as error:
-            limit = _longest_that_runs(longest, model) if isinstance(error, IndexError | RuntimeError) else 0
+            limit = _longest_that_runs(longest, model, readout) if isinstance(error, IndexError | RuntimeError) else 0
             if not limit:
                 raise InputError(f"model {name} cannot be run on token ids alone: {first_line(error)}") from error
+    beside = f" beside the {readout.extra_tokens} of readout {readout}" if readout.extra_tokens else ""
     raise InputError(
-        f"a sentence has {len(longest)} tokens, but model {name} has {limit} positions: "
+        f"a sentence has {len(longest)} tokens, but model {name} has {limit} positions{beside}: "
         f"set tokenize.max_tokens to {limit} and truncate to true"
     )
 
@@ -122,18 +127,18 @@ def learned_positions(model: PreTrainedModel, ids: np.ndarray) -> int | None:
     return min(consecutive, default=None)
 
 
-def check_batches(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str) -> None:
+def check_batches(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, readout: Readout = PLAIN) -> None:
     """Raise InputError where the states of a sentence depend on those beside it in a batch."""
     chosen = sorted(ids, key=len)[-TRIED:]
     length = min(TRIED_TOKENS, *map(len, chosen)) if len(chosen) > 1 else 0
     if not length:
         return
     batch = _batch([array[:length] for array in chosen], model)
-    together = hidden_layers(model, batch)
+    together = readout.read(model, batch)
     for i in range(len(batch)):
-        for layer, alone in enumerate(hidden_layers(model, batch[i : i + 1])):
+        for layer, alone, of_batch in zip(readout.layers(model), readout.read(model, batch[i : i + 1]), together):
             wanted = alone[0].float()
-            error = float((together[layer][i].float() - wanted).norm() / wanted.norm().clamp_min(1e-30))
+            error = float((of_batch[i].float() - wanted).norm() / wanted.norm().clamp_min(1e-30))
             if error > ROUNDING[model.dtype]:
                 raise InputError(
                     f"layer {layer} of model {name} ({type(model).__name__}) is another for a sentence in a batch than "
@@ -145,7 +150,7 @@ def _batch(sentences: Sequence[np.ndarray], model: PreTrainedModel) -> torch.Ten
     return torch.as_tensor(np.stack(sentences), dtype=torch.long).to(model.device)
 
 
-def _longest_that_runs(ids: np.ndarray, model: PreTrainedModel) -> int:
+def _longest_that_runs(ids: np.ndarray, model: PreTrainedModel, readout: Readout) -> int:
     """The longest beginning of a sentence that a model runs over, 0 if there is none. On the CPU alone: a GPU does not
     recover from an index that is out of range.
     """
@@ -153,7 +158,7 @@ def _longest_that_runs(ids: np.ndarray, model: PreTrainedModel) -> int:
     while model.device.type == "cpu" and fails - runs > 1:
         middle = (runs + fails) // 2
         try:
-            hidden_layers(model, _batch([ids[:middle]], model))
+            readout.read(model, _batch([ids[:middle]], model))
             runs = middle
         except (IndexError, RuntimeError):
             fails = middle

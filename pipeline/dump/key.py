@@ -13,9 +13,12 @@ from pipeline.base.code import ROOT, fingerprints
 from pipeline.dump.settings import Dump
 from pipeline.formats.tokens import Tokens
 from pipeline.models.layers import layer_numbers
+from pipeline.readouts.registry import readout_named
 
 CODE = ("pipeline.dump.run", "pipeline.models.load")
-"""they, and all that they import, decide the bytes; gate, checks, key and what fetches and lists files do not"""
+"""they, the module of the readout, and all that they import, decide the bytes; other readouts, gate, checks, key and
+what fetches and lists files do not
+"""
 PACKAGES = ("torch", "transformers", "pyarrow")
 """libraries whose versions decide the bytes"""
 
@@ -25,16 +28,17 @@ def key_of(
 ) -> tuple[str, dict[str, Any]]:
     """The key of a dump, and its parts, for the manifest.
 
-    weights: `weights.fingerprint`; depth: blocks of the model; kernel: the fused kernel, where one is used; root: the
-    folder of our code. Device and threads are not in it.
+    weights: `weights.fingerprint`; settings: with the readout of the model; depth: blocks of the model; kernel: the
+    fused kernel, where one is used; root: the folder of our code. Device and threads are not in it.
     """
-    kept_settings = asdict(settings) | {"layers": layer_numbers(settings.layers, depth)}
+    readout = readout_named(settings.readout)
+    kept_settings = asdict(settings) | {"layers": layer_numbers(settings.layers, depth, readout.first)}
     del kept_settings["gate_tokens"]
     parts = {
         "weights": weights,
         "tokens": tokens.fingerprint,
         "ids": digest_of_ids(tokens),
-        "code": fingerprints(*CODE, root=root),
+        "code": fingerprints(*CODE, readout.module, root=root),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         "kernel": kernel,
         **kept_settings,

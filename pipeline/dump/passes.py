@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from pipeline.base.errors import InputError
 from pipeline.dump.host import Host
 from pipeline.dump.keep import Keep
 from pipeline.dump.plan import Pass, RecordPlan
-from pipeline.models.layers import hidden_layers
+from pipeline.readouts.readout import Readout
 
+Read = Callable[[torch.Tensor, list[int]], list[torch.Tensor]]
+"""token ids (B, T) and wanted layers -> each of them, (B, T, D)"""
 Take = Callable[[int, list[torch.Tensor]], None]
 """called with the number of the first sentence of a pass, and its layers (B, T, D)"""
 
@@ -27,13 +30,13 @@ class Budget:
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
 
-    def run(self, model: PreTrainedModel, ids: torch.Tensor, layers: list[int], take: Take) -> None:
+    def run(self, read: Read, ids: torch.Tensor, layers: list[int], take: Take) -> None:
         """Call `take` for the layers of ids (B, T), of all sentences at once or of as many as memory holds."""
         start, (count, length) = 0, ids.shape
         while start < count:
             size = max(1, min(count - start, self.tokens // length))
             try:
-                take(start, hidden_layers(model, ids[start : start + size], layers))
+                take(start, read(ids[start : start + size], layers))
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise InputError(
@@ -56,6 +59,7 @@ class Passes:
     """All that a forward pass needs but its sentences."""
 
     model: PreTrainedModel
+    readout: Readout
     ids: Sequence[np.ndarray]
     """token ids of each sentence, S arrays (T,)"""
     layers: list[int]
@@ -101,7 +105,7 @@ class Passes:
                     start = first * rows
                     self.host.copy(next(targets)[start : start + len(kept)], kept)
 
-        self.budget.run(self.model, ids, self.layers, take)
+        self.budget.run(partial(self.readout.read, self.model), ids, self.layers, take)
         return len(sentences) * rows
 
 

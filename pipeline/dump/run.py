@@ -21,6 +21,8 @@ from pipeline.dump.shards import Receipt
 from pipeline.dump.signals import finishing_first
 from pipeline.dump.work import Work, work_of
 from pipeline.dump.writer import Writer
+from pipeline.readouts.plain import PLAIN
+from pipeline.readouts.readout import Readout
 
 if TYPE_CHECKING:
     from pipeline.dump.settings import Dump
@@ -32,10 +34,12 @@ class Places:
 
     out: Path
     """folder of the shards"""
+    key: str
+    """name of the folder in which they are built (contract C6)"""
     manifest: Path | None = None
     """that of an earlier dump is removed before `out` changes"""
     store: Path = scratch.STORE
-    """where shards are built, in a folder for each key"""
+    """where dumps are built, in a folder for each key"""
 
 
 def dump(
@@ -43,8 +47,8 @@ def dump(
     ids: Sequence[np.ndarray],
     sentence_ids: np.ndarray,
     settings: "Dump",
-    key: str,
     places: Places,
+    readout: Readout = PLAIN,
 ) -> dict[str, Any]:
     """Write the states of all sentences as shards of C3 (or statistics) -> what the manifest says of them.
 
@@ -58,8 +62,8 @@ def dump(
     if not len(ids):
         raise InputError("there are no sentences to dump: the tokenize stage gave none")
     space.writable(places.out)
-    work = work_of(model, ids, sentence_ids, settings)
-    with scratch.locked(places.store / key) as folder, space.full_disk_explained(folder), finishing_first() as stop:
+    work, built = work_of(model, ids, sentence_ids, settings, readout), places.store / places.key
+    with scratch.locked(built) as folder, space.full_disk_explained(folder), finishing_first() as stop:
         paths = [folder / f"shard-{number:05d}.arrow" for number in range(len(work.shards))]
         earlier = [shards.finished(path) for path in paths]
         announce(work, earlier)
@@ -99,7 +103,7 @@ def write_missing(
         return finished
     host = Host(work.schema, work.largest_record, model.device)
     budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
-    passes = Passes(model, work.ids, work.layers, work.keep, work.settings.store, host, budget)
+    passes = Passes(model, work.readout, work.ids, work.layers, work.keep, work.settings.store, host, budget)
     written: dict[int, Future[Receipt]] = {}
     tokens = int(work.lengths.sum())
     with (
@@ -134,6 +138,7 @@ def write_shard(
 def facts_of(work: Work, names: Sequence[str], receipts: Sequence[Receipt]) -> dict[str, Any]:
     """What the manifest says of the shards (`pipeline.formats.manifest`)."""
     return {
+        "readout": str(work.readout),
         "layers": work.layers,
         "dim": work.dim,
         "keep": work.settings.keep,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.base.errors import InputError, one_of
 from pipeline.base.settings import at_least
+from pipeline.readouts import names
 
 DTYPES = ("float32", "bfloat16")
 STORES = ("float16", "float32")
@@ -20,6 +21,10 @@ class Dump:
     """type of the stored states: float16, or float32 for models whose states pass 65,504"""
     layers: str | int | list[int]
     """all, a list of layers (negative ones count from the last), or n for every n-th layer from 0 on"""
+    readout: str
+    """what is read of the network where a model's entry does not say: plain, its hidden layers, or another readout
+    (docs/howto/readouts.md)
+    """
     keep: str
     """tokens: the state of every token (contract C3); pooled: the statistics that the fixed poolings need"""
     batch_tokens: int
@@ -34,6 +39,7 @@ class Dump:
         one_of(self.dtype, DTYPES, "dump.dtype")
         one_of(self.store, STORES, "dump.store")
         one_of(self.keep, KEEPS, "dump.keep")
+        names.parsed(self.readout, "dump")
         is_step = isinstance(self.layers, int) and self.layers >= 1
         is_list = isinstance(self.layers, list) and len(self.layers) > 0
         if not (self.layers == "all" or is_step or is_list):

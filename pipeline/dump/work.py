@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
 from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
 from pipeline.models.layers import depth_of, layer_numbers
+from pipeline.readouts.readout import Readout
 
 if TYPE_CHECKING:  # what settings say is in the key by value, so their code is not among that which decides the bytes
     from pipeline.dump.settings import Dump
@@ -21,6 +22,7 @@ class Work:
     """The shards of a plan, and all that is needed to fill them but the model: S sentences."""
 
     settings: "Dump"
+    readout: Readout
     ids: Sequence[np.ndarray]
     """token ids, S arrays (T,)"""
     sentence_ids: np.ndarray
@@ -32,7 +34,7 @@ class Work:
     layers: list[int]
     """numbers of the layers that are kept"""
     dim: int
-    """hidden size"""
+    """width of a vector of the readout; of plain the hidden size"""
     keep: Keep
     schema: pa.Schema
     shards: list[ShardPlan]
@@ -57,13 +59,18 @@ class Work:
         return self.keep.index(self.sentence_ids[sentences], self.lengths[sentences])
 
 
-def work_of(model: PreTrainedModel, ids: Sequence[np.ndarray], sentence_ids: np.ndarray, settings: "Dump") -> Work:
-    """The work of a dump. It depends on the model's sizes, the lengths of the sentences and the settings alone."""
-    layers, keep = layer_numbers(settings.layers, depth_of(model)), KEEPS[settings.keep]
-    dim = model.config.get_text_config().hidden_size
+def work_of(
+    model: PreTrainedModel, ids: Sequence[np.ndarray], sentence_ids: np.ndarray, settings: "Dump", readout: Readout
+) -> Work:
+    """The work of a dump. It depends on the model's sizes, the lengths of the sentences, the settings and the readout's
+    sizes alone.
+    """
+    assert str(readout) == settings.readout, "it is what the key says"
+    layers, keep = layer_numbers(settings.layers, depth_of(model), readout.first), KEEPS[settings.keep]
+    dim = readout.width(model)
     schema = keep.schema(layers, dim, settings.store)
     lengths = np.array([len(array) for array in ids])
     rows = keep.rows(lengths)
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
     plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows)
-    return Work(settings, ids, sentence_ids, lengths, rows, layers, dim, keep, schema, plan)
+    return Work(settings, readout, ids, sentence_ids, lengths, rows, layers, dim, keep, schema, plan)

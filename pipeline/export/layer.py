@@ -13,8 +13,10 @@ from pipeline.base.machine import device_named
 from pipeline.catalog import entries
 from pipeline.dump.settings import Dump
 from pipeline.models import load, weights
-from pipeline.models.layers import depth_of, hidden_layers, layer_numbers
+from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.pool.names import Pooling
+from pipeline.readouts.readout import Readout
+from pipeline.readouts.registry import readout_named
 from pipeline.text.settings import Tokenize
 from pipeline.text.tokenizers import encode, tokenizer_of
 
@@ -30,10 +32,17 @@ class PooledLayer(InputModule):
     """Texts -> the vectors that the stages tokenize, dump and pool make of them."""
 
     def __init__(
-        self, network: PreTrainedModel, ids_of: IdsOf, layer: int, pooling: Pooling, store: torch.dtype
+        self,
+        network: PreTrainedModel,
+        ids_of: IdsOf,
+        layer: int,
+        pooling: Pooling,
+        store: torch.dtype,
+        readout: Readout,
     ) -> None:
         super().__init__()
         self.network, self.ids_of, self.layer, self.pooling, self.store = network, ids_of, layer, pooling, store
+        self.readout = readout
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """S texts, each after the prompt -> their token ids (S, T), padded, and the number of each (S,)."""
@@ -47,7 +56,7 @@ class PooledLayer(InputModule):
         pooled: dict[int, np.ndarray] = {}
         for length in lengths.unique().tolist():
             rows = torch.nonzero(lengths == length)[:, 0]
-            (states,) = hidden_layers(self.network, ids[rows, :length], [self.layer])
+            (states,) = self.readout.read(self.network, ids[rows, :length], [self.layer])
             stored = states.to(self.store).float().cpu().numpy()  # rounded as the dump rounds them
             pooled |= dict(zip(rows.tolist(), self.pooling.function(stored, *self.pooling.numbers)))
         vectors = np.stack([pooled[row] for row in range(len(ids))])
@@ -55,7 +64,7 @@ class PooledLayer(InputModule):
 
     def get_embedding_dimension(self) -> int:
         """Width of a vector."""
-        width = self.network.config.get_text_config().hidden_size
+        width = self.readout.width(self.network)
         return self.pooling.function(np.zeros((1, width), np.float32), *self.pooling.numbers).shape[-1]
 
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
@@ -74,11 +83,13 @@ def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: 
         raise InputError(f"pooling {pooling} takes more than the states of a sentence: only fixed ones can be exported")
     entry, limits = weights.drawn(entries.entry("models", model), model), settings.section(Tokenize)
     network = load.load(entry, weights.locate(entry, model), model, dump.dtype)
-    (number,) = layer_numbers([layer], depth_of(network))
+    readout = readout_named(entry.readout or dump.readout)
+    readout.checked(network)
+    (number,) = layer_numbers([layer], depth_of(network), readout.first)
     tokenizer = tokenizer_of(entry, model)
 
     def ids_of(texts: list[str]) -> list[np.ndarray]:
         return encode(texts, tokenizer, limits, entry.bos)[0]
 
-    module = PooledLayer(network, ids_of, number, named, getattr(torch, dump.store))
+    module = PooledLayer(network, ids_of, number, named, getattr(torch, dump.store), readout)
     return SentenceTransformer(modules=[module], device=str(device_named(device)))

@@ -155,19 +155,22 @@ def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: torch
     )
 
 
-def layer_numbers(spec: str | int | list[int], depth: int) -> list[int]:
-    """`dump.layers` -> the sorted layer numbers of a model of `depth` blocks.
+def layer_numbers(spec: str | int | list[int], depth: int, first: int = 0) -> list[int]:
+    """`dump.layers` -> the sorted layer numbers of a model of `depth` blocks, of which `first` is the first to exist.
 
     The setting is "all", a list (negative numbers count from the last layer), or n for every n-th from layer 0 on.
     Raises InputError for a layer that the model does not have.
     """
     if spec == "all":
-        return list(range(depth + 1))
-    if isinstance(spec, int) and spec >= 1:
-        return list(range(0, depth + 1, spec))
+        return list(range(first, depth + 1))
+    if isinstance(spec, int) and spec >= 1 and (found := [n for n in range(0, depth + 1, spec) if n >= first]):
+        return found
     if isinstance(spec, list) and spec and all(-depth - 1 <= layer <= depth for layer in spec):
-        return sorted({layer % (depth + 1) for layer in spec})
+        found = sorted({layer % (depth + 1) for layer in spec})
+        if found[0] >= first:
+            return found
+    there = f"from {-depth - 1} to {depth}" if first == 0 else f"from {first} to {depth}, or {first - depth - 1} to -1"
     raise InputError(
-        f"dump.layers is {spec!r}: give all, a list of layers from {-depth - 1} to {depth} "
+        f"dump.layers is {spec!r}: give all, a list of layers {there} "
         f"(this model has {depth} blocks), or n for every n-th layer"
     )

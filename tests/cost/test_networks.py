@@ -13,6 +13,7 @@ from pipeline.cost import networks
 from pipeline.models.layers import blocks, hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.readouts.plain import PLAIN
 from tests.study import SIZES, quick_params, write_settings
 
 BLOCKS = 3
@@ -44,7 +45,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
         for name, part in block.named_modules():
             if not list(part.children()) and name != "pre_ln":  # RWKV's layer 0 leaves it
                 handles.append(part.register_forward_hook(lambda *_, number=number: ran.add(number)))
-    networks.layer_means(model, [rng.integers(0, 40, 5)], layer)
+    networks.layer_means(model, [rng.integers(0, 40, 5)], layer, PLAIN)
     for handle in handles:
         handle.remove()
     assert ran == set(range(layer))
@@ -53,7 +54,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
 def test_means_are_those_of_each_sentence_alone_in_order(model, rng):
     ids = [rng.integers(0, 40, length) for length in (4, 2, 4, 7, 2)]
     for layer in (0, BLOCKS):
-        means = networks.layer_means(model, ids, layer)
+        means = networks.layer_means(model, ids, layer, PLAIN)
         for row, tokens in zip(means, ids):
             (states,) = hidden_layers(model, torch.from_numpy(tokens)[None], [layer])
             assert np.abs(row - states[0].float().mean(0).numpy()).max() <= 1e-5
@@ -82,7 +83,7 @@ def test_a_layer_that_the_model_does_not_have_is_named_with_its_setting(models, 
     monkeypatch.chdir(tmp_path)
     write_settings(tmp_path, efficiency=quick_params()["efficiency"] | {"layers": [9]})
     with pytest.raises(InputError, match=r"efficiency\.layers is \[9\]"):
-        networks.exits(models["rwkv6"])
+        networks.exits(models["rwkv6"], PLAIN)
 
 
 def test_a_sentence_encoder_gives_the_cosines_of_the_study(tmp_path):

@@ -15,7 +15,14 @@ from pipeline.models.rwkv6_config import Rwkv6Config
 from tests.helpers import ROOT
 
 SETTINGS = Dump(
-    dtype="float32", store="float16", layers="all", keep="tokens", batch_tokens=64, shard_mb=1, gate_tokens=0
+    dtype="float32",
+    store="float16",
+    layers="all",
+    readout="plain",
+    keep="tokens",
+    batch_tokens=64,
+    shard_mb=1,
+    gate_tokens=0,
 )
 
 PROGRAM = f"""
@@ -23,10 +30,11 @@ import os, random, signal, sys, threading, time
 from pathlib import Path
 import numpy as np, torch, tqdm
 from pipeline.base import cli
-from pipeline.dump import passes, run
+from pipeline.dump import run
 from pipeline.dump.settings import Dump
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.readouts import plain
 
 tqdm.tqdm.set_lock(threading.RLock())  # its own lock is shared by forks, so one that is killed would keep it
 torch.set_num_threads(1)
@@ -35,11 +43,11 @@ model = Rwkv6ForCausalLM(Rwkv6Config(vocab_size=64, hidden_size=32, num_hidden_l
 rng = np.random.default_rng(0)
 ids = [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(1500)]
 settings = {SETTINGS!r}
-honest = passes.hidden_layers
+honest = plain.hidden_layers
 
 def dump(out, store, pause=0.0):
-    passes.hidden_layers = lambda *args: time.sleep(pause) or honest(*args)
-    return run.dump(model, ids, np.arange(len(ids)), settings, "key", run.Places(Path(out), store=Path(store)))
+    plain.hidden_layers = lambda *args: time.sleep(pause) or honest(*args)
+    return run.dump(model, ids, np.arange(len(ids)), settings, run.Places(Path(out), "key", store=Path(store)))
 """
 
 
@@ -75,8 +83,8 @@ def dump(tmp_path, settings):
     """A function: dump sentences into a folder below tmp_path -> the facts; other settings by name."""
 
     def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, **changes):
-        places = run.Places(tmp_path / out, manifest, tmp_path / scratch)
-        return run.dump(model, *given, replace(settings, **changes), key, places)
+        places = run.Places(tmp_path / out, key, manifest, tmp_path / scratch)
+        return run.dump(model, *given, replace(settings, **changes), places)
 
     return dump_sentences
 

@@ -134,7 +134,7 @@ def test_what_decides_no_bytes_is_not_among_the_code():
     aside = {f"dump/{name}.py" for name in ("gate", "checks", "clean", "key", "settings")}
     aside |= {"models/weights.py", "base/cli.py", "base/settings.py", "formats/tokens.py"}
     assert not files & aside
-    assert {file.split("/")[0] for file in files} == {"__init__.py", "base", "dump", "formats", "models"}
+    assert {file.split("/")[0] for file in files} == {"__init__.py", "base", "dump", "formats", "models", "readouts"}
 
 
 def test_parts_say_what_the_key_is_made_of(settings):

@@ -1,13 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from pipeline.base.errors import InputError
-from pipeline.dump import passes
 from pipeline.dump.host import Host
 from pipeline.dump.keep import KEEPS
 from pipeline.dump.passes import Budget, Passes, check_range
 from pipeline.models.layers import hidden_layers
+from pipeline.readouts import plain
 
 
 def run_budget(budget, model, ids):
@@ -18,7 +20,7 @@ def run_budget(budget, model, ids):
         sizes.append(len(kept[0]))
         layers[first : first + len(kept[0])] = kept[-1]
 
-    budget.run(model, ids, [0, 2], take)
+    budget.run(partial(plain.plain, model), ids, [0, 2], take)
     return sizes, layers
 
 
@@ -50,7 +52,7 @@ def short_of_memory(most):
 
 
 def test_out_of_memory_halves_the_budget_for_good_and_says_so(model, monkeypatch, capsys):
-    monkeypatch.setattr(passes, "hidden_layers", short_of_memory(12))
+    monkeypatch.setattr(plain, "hidden_layers", short_of_memory(12))
     budget, ids = Budget(1000), torch.randint(0, 64, (8, 5))
     sizes, layers = run_budget(budget, model, ids)
     assert sizes == [2, 2, 2, 2]
@@ -62,7 +64,7 @@ def test_out_of_memory_halves_the_budget_for_good_and_says_so(model, monkeypatch
 
 
 def test_a_sentence_too_long_for_the_memory_is_refused(model, monkeypatch):
-    monkeypatch.setattr(passes, "hidden_layers", short_of_memory(4))
+    monkeypatch.setattr(plain, "hidden_layers", short_of_memory(4))
     message = r"one sentence of 5 tokens does not fit the memory of cpu: lower tokenize\.max_tokens"
     with pytest.raises(InputError, match=message):
         run_budget(Budget(1000), model, torch.randint(0, 64, (8, 5)))
@@ -75,7 +77,7 @@ def test_columns_of_a_record_batch_are_what_is_kept_of_each_sentence(model, rng,
     ids = [rng.integers(0, 64, length) for length in (3, 2, 3, 3, 2)]
     record, tokens = [np.array([1, 4]), np.array([0, 2, 3])], []
     host = Host(kind.schema([0, 2], 32, "float32"), 13, torch.device("cpu"))
-    runner = Passes(model, ids, [0, 2], kind, "float32", host, Budget(budget))
+    runner = Passes(model, plain.PLAIN, ids, [0, 2], kind, "float32", host, Budget(budget))
     columns, ready = runner.run(record, tokens.append)
     ready()
     assert tokens == [4, 9]
@@ -96,7 +98,7 @@ def test_a_value_that_is_not_finite_anywhere_is_noticed_before_it_is_written(mod
         model.rwkv.embeddings.weight[63] = bad
     ids = [np.array([1, 2]), np.array([63, 3]), np.array([4, 5])]
     host = Host(KEEPS[keep].schema([1], 32, "float32"), 6, torch.device("cpu"))
-    runner = Passes(model, ids, [1], KEEPS[keep], "float32", host, Budget(2))
+    runner = Passes(model, plain.PLAIN, ids, [1], KEEPS[keep], "float32", host, Budget(2))
     _, ready = runner.run([np.array([0, 1, 2])], lambda tokens: None)
     with pytest.raises(InputError, match="layer 1 holds NaN or infinity before it is stored"):
         ready()

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from pipeline.base.errors import InputError
-from pipeline.dump import passes, plan, scratch, shards, space
+from pipeline.dump import plan, scratch, shards, space
 from pipeline.dump.keep import KEEPS
 from pipeline.formats import dumps, manifest, states
 from pipeline.models.layers import hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.readouts import plain
 
 
 def shards_of(folder):
@@ -138,7 +139,7 @@ def test_memory_does_not_grow_with_the_number_of_sentences(model, dump, sentence
 
 
 def test_out_of_memory_changes_nothing_but_the_rounding(model, dump, sentences, tmp_path, monkeypatch):
-    given, honest = sentences(200), passes.hidden_layers
+    given, honest = sentences(200), plain.hidden_layers
     dump(model, given, key="calm", out="calm")
 
     def small(network, batch, wanted):
@@ -146,7 +147,7 @@ def test_out_of_memory_changes_nothing_but_the_rounding(model, dump, sentences, 
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(network, batch, wanted)
 
-    monkeypatch.setattr(passes, "hidden_layers", small)
+    monkeypatch.setattr(plain, "hidden_layers", small)
     dump(model, given, key="tight", out="tight")
     calm, tight = by_sentence(tmp_path / "calm"), by_sentence(tmp_path / "tight")
     assert list(calm) == list(tight)
@@ -204,7 +205,7 @@ def test_no_sentences_are_refused(model, dump):
 
 
 def test_an_unusable_folder_is_said_before_anything_is_computed(model, dump, sentences, tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "hidden_layers", None)
+    monkeypatch.setattr(plain, "hidden_layers", None)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot be a folder: .*file is a file"):
         dump(model, sentences(5), out="file")
@@ -249,13 +250,13 @@ def test_finished_shards_are_reused_and_damaged_ones_redone(model, dump, sentenc
     (tmp_path / "scratch/key" / damaged).unlink()
     (tmp_path / "scratch/key" / damaged).write_bytes(intact[damaged][:-100])
     (tmp_path / "scratch/key" / missing).unlink()
-    ran, honest = [], passes.hidden_layers
+    ran, honest = [], plain.hidden_layers
 
     def counted(network, batch, wanted):
         ran.append(batch.numel())
         return honest(network, batch, wanted)
 
-    monkeypatch.setattr(passes, "hidden_layers", counted)
+    monkeypatch.setattr(plain, "hidden_layers", counted)
     assert dump(model, given, out="again") == facts
     assert shards_of(tmp_path / "again") == intact
     redone = {shard["name"]: shard["tokens"] for shard in facts["shards"]}

@@ -41,6 +41,7 @@ INFO = {"dataset": "toy", "graded": False, "splits": {"train": 2}, "shared": {},
 INFO |= {"components": 4, "source": None, "control": None}
 MANIFEST = {"model": "toy", "key": "k", "parts": {}, "gate": None, "truncated": 0, "layers": [0, 2], "dim": 3}
 MANIFEST |= {"sources": {}, "keep": "tokens", "store": "float16", "sentences": 2, "tokens": 3, "shards": []}
+MANIFEST["readout"] = "plain"
 
 NORMS = Norms([0, 2], [0.5, 0.9], 0.25, {"first": [1.0, 0.5], "last": [0.0, 0.5], "other": [0.0, 0.0]}, True, ["first"])
 

@@ -112,6 +112,7 @@ def manifest_of(dump, model, drawn):
         shards.append({"name": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
     counts = {"sentences": len(drawn), "tokens": sum(len(layers[0]) for layers in drawn.values()), "truncated": 0}
     facts = {"key": "k", "parts": {}, "sources": {}, "gate": None, "dim": 6, "keep": "tokens", "store": "float16"}
+    facts["readout"] = "plain"
     return {"model": model, "layers": list(dump.layers), "shards": shards} | counts | facts
 
 

@@ -90,7 +90,7 @@ def manifest(model, gate=GATE, weights=None, sources=None):
     """What the stage dump says of a model."""
     parts = {"weights": weights or {"sha256": "0123456789abcdef"}, "dtype": "float32", "versions": {"torch": "2.0"}}
     parts |= {"tokens": {"tokenizer": {"kind": "bytes"}}}
-    counts = {"sentences": 12, "truncated": 3, "tokens": 120, "layers": [0, 1, 2], "dim": 8}
+    counts = {"sentences": 12, "truncated": 3, "tokens": 120, "layers": [0, 1, 2], "dim": 8, "readout": "plain"}
     counts["sources"] = sources or {"weights": None, "tokenizer": None}
     return {"model": model, "gate": gate, "parts": parts, "key": "0a1b", "keep": "tokens", "store": "float16"} | counts
 
