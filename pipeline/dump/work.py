@@ -1,5 +1,6 @@
 """What a dump will write, known before anything runs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,12 +66,12 @@ def work_of(
     """The work of a dump. It depends on the model's sizes, the lengths of the sentences, the settings and the readout's
     sizes alone.
     """
-    assert str(readout) == settings.readout, "it is what the key says"
+    assert str(readout) == ("state" if settings.keep == "state" else settings.readout), "it is what the key says"
     layers, keep = layer_numbers(settings.layers, depth_of(model), readout.first), KEEPS[settings.keep]
-    dim = readout.width(model)
-    schema = keep.schema(layers, dim, settings.store)
+    shape = readout.shape_of(model)
+    schema = keep.schema(layers, shape, settings.store)
     lengths = np.array([len(array) for array in ids])
     rows = keep.rows(lengths)
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
-    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows)
-    return Work(settings, readout, ids, sentence_ids, lengths, rows, layers, dim, keep, schema, plan)
+    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, keep.record_rows)
+    return Work(settings, readout, ids, sentence_ids, lengths, rows, layers, math.prod(shape), keep, schema, plan)

@@ -6,33 +6,37 @@ layer l is that of block l after the last token: there is no layer 0.
 """
 
 import functools
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from pipeline.base.errors import InputError
-from pipeline.models.layers import caught_layers, depth_of
+from pipeline.models.layers import blocks, caught_layers, depth_of
 from pipeline.models.rwkv_model import RwkvModel
+from pipeline.models.rwkv_parts import State
 
 CACHES = ("cache_params", "past_key_values")
-"""names of a cache in the outputs and among the inputs of a family of transformers"""
+"""names of a cache among the inputs of a family of transformers"""
 
 
 def final_states(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[int]) -> list[torch.Tensor]:
     """Token ids (B, T) without padding -> the state of each wanted layer after the last token, (B, H, N, M) float32.
 
-    Mamba's state, of C channels by N, is one matrix: H = 1. InputError for a family without such states.
+    Mamba's state, of C channels by N, is one matrix: H = 1. Nothing is computed after the last wanted layer. InputError
+    for a family without such states.
     """
     with torch.inference_mode():
-        if isinstance(network := model.base_model, RwkvModel):
-            states = [state.wkv for state in network(input_ids=ids, return_states=True).states]
-            if states[0].ndim != 4:  # RWKV-4's is three vectors
-                raise no_state(model)
+        if isinstance(model.base_model, RwkvModel):
+            states = [state and state.wkv for state in _rwkv_states(model, ids, max(wanted))]
         else:
-            states = [_of_layer(layer) for layer in _read_into_cache(model, ids)[1].layers]
-        return [states[layer - 1].float() for layer in wanted]
+            states = [_of_layer(layer) for layer in _cache(model, ids, max(wanted))[1].layers]
+    found = [states[layer - 1] for layer in wanted]
+    if any(state is None or state.ndim != 4 for state in found):  # RWKV-4's is three vectors
+        raise no_state(model)
+    return [state.float() for state in found]
 
 
 @functools.lru_cache(maxsize=1)
@@ -44,9 +48,7 @@ def shape_of_state(model: PreTrainedModel) -> tuple[int, ...]:
     ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
     shapes = {tuple(state.shape[1:]) for state in final_states(model, ids, range(1, depth_of(model) + 1))}
     if len(shapes) > 1:
-        raise InputError(
-            f"{type(model).__name__} has recurrent states of several shapes, {sorted(shapes)}: expected one"
-        )
+        raise InputError(f"{type(model).__name__} has states of several shapes, {sorted(shapes)}: expected one")
     return shapes.pop()
 
 
@@ -58,10 +60,10 @@ def echoed_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[in
     input from a state of zeros.
     """
     with torch.inference_mode():
-        if isinstance(network := model.base_model, RwkvModel):
-            states = network(input_ids=ids, return_states=True).states
+        if isinstance(model.base_model, RwkvModel):
+            states = _rwkv_states(model, ids, max(*wanted, 1))
             return caught_layers(model, wanted, input_ids=ids, initial_states=states)
-        name, cache = _read_into_cache(model, ids)
+        name, cache = _cache(model, ids, max(*wanted, 1))
         more = {"use_cache": True, name: cache}
         steps = [caught_layers(model, wanted, input_ids=token, **more) for token in ids.split(1, dim=1)]
         return [torch.cat(tokens, dim=1) for tokens in zip(*steps)]
@@ -73,17 +75,35 @@ def check_echo(model: PreTrainedModel) -> None:
         shape_of_state(model)
 
 
-def _read_into_cache(model: PreTrainedModel, ids: torch.Tensor) -> tuple[str, Any]:
-    """Run the blocks over token ids (B, T) -> the name of the cache, and the cache, with a state of every block.
+def _rwkv_states(model: PreTrainedModel, ids: torch.Tensor, last: int) -> list[State | None]:
+    """What each block knows after token ids (B, T), None for those after layer `last`, which are not run."""
+    states: dict[int, State] = {}
+    stack = blocks(model)
+    hooks = [
+        block.register_forward_hook(lambda _, args, output, number=number: states.update({number: output[1]}))
+        for number, block in enumerate(stack[:last])
+    ]
+    try:
+        caught_layers(model, [last], input_ids=ids)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [states.get(number) for number in range(len(stack))]
 
-    InputError for a family without.
+
+def _cache(model: PreTrainedModel, ids: torch.Tensor, last: int) -> tuple[str, Any]:
+    """Run the blocks up to layer `last` over token ids (B, T) -> the name of the cache, and the cache, which has a state
+    of each of them. InputError for a family without.
     """
-    output = model.base_model(input_ids=ids, use_cache=True)
-    for name in CACHES:
-        layers = getattr(cache := output.get(name), "layers", [])
-        if len(layers) == depth_of(model) and all(_of_layer(layer) is not None for layer in layers):
-            return name, cache
-    raise no_state(model)
+    takes = inspect.signature(model.base_model.forward).parameters
+    name = next((name for name in CACHES if name in takes), None)
+    if name is None:
+        raise no_state(model)
+    cache = DynamicCache(config=model.config)
+    caught_layers(model, [last], input_ids=ids, use_cache=True, **{name: cache})
+    if len(cache.layers) != depth_of(model) or any(_of_layer(layer) is None for layer in cache.layers[:last]):
+        raise no_state(model)
+    return name, cache
 
 
 def _of_layer(layer: Any) -> torch.Tensor | None:

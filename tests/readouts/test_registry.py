@@ -10,7 +10,7 @@ from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts.names import NAMES, parsed
 from pipeline.readouts.registry import READOUTS, readout_named
 
-CASES = {"plain": [0, 1, 2]}
+CASES = {"plain": [0, 1, 2], "state_echo": [0, 1, 2]}
 """a name with its numbers -> the layers of a model of two blocks"""
 
 
