@@ -36,6 +36,7 @@ from pipeline.formats import (
     pairs,
     parquet,
     probes,
+    recurrent,
     scores,
     states,
     statistics,
@@ -50,6 +51,7 @@ from pipeline.geometry.tokens import TOKENS
 from pipeline.pool.corrections import CORRECTIONS
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
+from pipeline.pool.recurrent import RECURRENT
 from pipeline.pool.tokens import POOLINGS
 from pipeline.pool.weighted import WEIGHTED
 from pipeline.score.similarities import SIMILARITIES
@@ -99,6 +101,7 @@ NAMES = {  # what a name may stand for -> its registry
     "Poolings of token states, for `pooling` and `sweep.poolings`": POOLINGS,
     "Poolings by a weight of each token, counted in the train sentences": WEIGHTED,
     "Poolings that the stage fit learns": LEARNED,
+    "Poolings of recurrent states, where `keep` is `state`": RECURRENT,
     "Mixes of the mean vectors v of several layers": MIXES,
     "Corrections of vectors v, for `score.corrections` and `sweep.corrections`": CORRECTIONS,
     "Similarities, for `score.similarities` and `sweep.similarities`": SIMILARITIES,
@@ -185,6 +188,11 @@ EXAMPLES = {  # path -> the module whose docstring describes it, its columns, an
         statistics,
         statistics.schema([0], 2, "float16"),
         [0, 3, [0.2, 1.5], [0.8, 4.5], [0.1, 0.5], [0.3, 1.0], [0.3, 1.0], 1.61],
+    ),
+    "data/states/MODEL/shard-00000.arrow, where `keep` is `state`": (
+        recurrent,
+        recurrent.schema([1], (1, 2, 2), "float16"),
+        [0, 3, [0.1, -0.5, 0.3, 1.0]],
     ),
     "data/pooled/MODEL/vectors.parquet": (
         vectors,

@@ -1,19 +1,18 @@
 """Token ids -> every hidden layer of one model, once (contracts C1, C3, C6)."""
 
 import sys
-from dataclasses import replace
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import Device, In, Name, Out, Threads
 from pipeline.base.machine import device_named, use_threads
 from pipeline.catalog import entries
 from pipeline.dump import checks, gate, key, run
-from pipeline.dump.settings import Dump
+from pipeline.dump.settings import Dump, of_model
 from pipeline.formats import manifest as manifests
 from pipeline.formats import pairs
 from pipeline.formats import tokens as token_files
 from pipeline.models import layers, load, weights
-from pipeline.readouts.registry import readout_named
+from pipeline.readouts.registry import readout_of
 
 
 def main(
@@ -21,10 +20,10 @@ def main(
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
     use_threads(threads)
-    entry, params = weights.drawn(entries.entry("models", model), model), settings.section(Dump)
+    entry = weights.drawn(entries.entry("models", model), model)
+    params = of_model(settings.section(Dump), entry, model)
     read = token_files.read(tokens, model)
-    readout = readout_named(entry.readout or params.readout)
-    params = replace(params, readout=str(readout))
+    readout = readout_of(params.keep, params.readout)
     texts = pairs.read_sentences(sentences)["text"].to_list()
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}

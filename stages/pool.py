@@ -9,7 +9,7 @@ from pipeline.formats import fits as fit_files
 from pipeline.formats import manifest as manifests
 from pipeline.pool import run
 from pipeline.pool.inputs import Files
-from pipeline.pool.names import MEAN, Pooling
+from pipeline.pool.names import MEAN, Pooling, mismatch, suited
 
 
 def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
@@ -17,13 +17,15 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
 
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
-    pooling = Pooling.parse(settings.study().pooling)
+    pooling, about = Pooling.parse(settings.study().pooling), manifests.read(manifest, model)
+    if why := mismatch(pooling, about["keep"]):
+        print(f"{model}: pooled by {suited(pooling, about['keep'])}, since {pooling} {why}", file=sys.stderr)
+        pooling = suited(pooling, about["keep"])
     if pooling.learned and "control" in fit_files.read_report(fits, model):
         print(
             f"{model}: pooled by the mean, since {pooling} is not learned for controls (fit.controls)", file=sys.stderr
         )
         pooling = MEAN
-    about = manifests.read(manifest, model)
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
     run.pool(dumps.read(states, about), pooling, out, model, inputs)
 

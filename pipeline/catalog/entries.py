@@ -18,6 +18,8 @@ BASELINE_KINDS = {
     "encoder": ("hub", "path", "revision", "pooling", "prompt"),
 }
 """kind of a baseline -> the fields that it takes"""
+KEEPS = ("tokens", "pooled", "state")
+"""what a dump can keep of a sentence"""
 ENCODER_POOLINGS = ("mean", "cls", "lasttoken", "max", "pooler")
 OVERLAP_MEASURES = ("dice", "jaccard", "char4", "tfidf")
 TOKENIZER_KINDS = ("world", "hf", "gpt2", "bytes", "utf-16-le")
@@ -58,16 +60,22 @@ class Model:
     """what is read of the network: plain, its hidden layers, or another readout (docs/howto/readouts.md); left out for
     that of `dump.readout`
     """
+    keep: str | None = None
+    """what a dump keeps of a sentence: tokens, pooled or state, its recurrent state (docs/howto/states.md); left out for
+    that of `dump.keep`
+    """
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None
     """another model of this file, which the stage finetune trains: the result is this entry, which has no other field
-    but `readout`
+    but `readout` and `keep`
     """
 
     def __post_init__(self) -> None:
         as_text(self, "revision")
         tokenizer_source(self)
+        if self.keep is not None:
+            one_of(self.keep, KEEPS, "keep")
 
     @property
     def is_control(self) -> bool:
@@ -151,7 +159,7 @@ def entry(kind: str, name: str, path: str | Path = "catalog.yaml") -> Any:
 def _tuned(given: Model, name: str, path: str | Path) -> Model:
     """The entry of a model that the stage finetune makes: that of the model it starts from, with what was learned."""
     given_names = [field.name for field in fields(Model) if getattr(given, field.name) != _default_of(field)]
-    if others := [name for name in given_names if name not in ("finetune", "readout")]:
+    if others := [name for name in given_names if name not in ("finetune", "readout", "keep")]:
         other = others[0]
         raise InputError(f"an entry with `finetune` has no {other}: all else is that of the model it starts from")
     base = entry("models", str(given.finetune), path)
@@ -159,8 +167,8 @@ def _tuned(given: Model, name: str, path: str | Path) -> Model:
         raise InputError(f"it starts from {given.finetune}, which is itself made by the stage finetune: name its base")
     if base.adapter is not None:
         raise InputError(f"it starts from {given.finetune}, which has an adapter already: name a model without one")
-    readout = given.readout or base.readout
-    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}", readout=readout)
+    read = {"readout": given.readout or base.readout, "keep": given.keep or base.keep}
+    return replace(base, finetune=given.finetune, adapter=f"{FINETUNED}/{name}", **read)
 
 
 def _default_of(field: Field) -> Any:

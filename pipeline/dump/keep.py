@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pipeline.formats import states, statistics
+from pipeline.dump.plan import RECORD_ROWS
+from pipeline.formats import recurrent, states, statistics
 
 
 class Keep(Protocol):
@@ -14,9 +15,11 @@ class Keep(Protocol):
 
     unit: str
     """what a row is, in the plural"""
+    record_rows: int
+    """a record batch is closed at about so many rows"""
 
-    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
-        """Two columns of the index, then those of each layer."""
+    def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
+        """Two columns of the index, then those of each layer; shape: that of a vector (D,) or of a state (H, N, M)."""
         ...
 
     def rows(self, lengths: np.ndarray) -> np.ndarray:
@@ -24,7 +27,9 @@ class Keep(Protocol):
         ...
 
     def columns(self, layer: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
-        """One layer of B sentences, (B, T, D) -> its columns, each of as many rows as the sentences take."""
+        """One layer of B sentences, (B, T, D), or their states (B, H, N, M) -> its columns, each of as many rows as the
+        sentences take.
+        """
         ...
 
     def index(self, sentence_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -35,11 +40,11 @@ class Keep(Protocol):
 class Tokens:
     """dump.keep: tokens. A row is a token (contract C3)."""
 
-    unit = "tokens"
+    unit, record_rows = "tokens", RECORD_ROWS
 
-    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
+    def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
         """sentence_id, position, and the state at each layer."""
-        return states.schema(layers, dim, store)
+        return states.schema(layers, *shape, store)
 
     def rows(self, lengths: np.ndarray) -> np.ndarray:
         """One for each token."""
@@ -58,11 +63,11 @@ class Tokens:
 class Pooled:
     """dump.keep: pooled. A row is a sentence (`pipeline.formats.statistics`)."""
 
-    unit = "sentences"
+    unit, record_rows = "sentences", RECORD_ROWS
 
-    def schema(self, layers: list[int], dim: int, store: str) -> pa.Schema:
+    def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
         """sentence_id, tokens, and the statistics of each layer."""
-        return statistics.schema(layers, dim, store)
+        return statistics.schema(layers, *shape, store)
 
     def rows(self, lengths: np.ndarray) -> np.ndarray:
         """One for each sentence."""
@@ -77,7 +82,29 @@ class Pooled:
         return sentence_ids, lengths.astype(np.int32)
 
 
-KEEPS: dict[str, Keep] = {"tokens": Tokens(), "pooled": Pooled()}
+class State:
+    """dump.keep: state. A row is a sentence (`pipeline.formats.recurrent`)."""
+
+    unit, record_rows = "sentences", 256  # a row has megabytes, and a record batch is in memory
+
+    def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
+        """sentence_id, tokens, and the recurrent state of each layer."""
+        return recurrent.schema(layers, shape, store)
+
+    def rows(self, lengths: np.ndarray) -> np.ndarray:
+        """One for each sentence."""
+        return np.ones_like(lengths)
+
+    def columns(self, layer: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+        """The states, (B, H N M); they are rounded when they are copied to the host."""
+        return [layer.flatten(1)]
+
+    def index(self, sentence_ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sentence_id and number of tokens of each sentence."""
+        return sentence_ids, lengths.astype(np.int32)
+
+
+KEEPS: dict[str, Keep] = {"tokens": Tokens(), "pooled": Pooled(), "state": State()}
 
 
 def bytes_of_row(schema: pa.Schema) -> int:

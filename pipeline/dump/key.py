@@ -13,7 +13,7 @@ from pipeline.base.code import ROOT, fingerprints
 from pipeline.dump.settings import Dump
 from pipeline.formats.tokens import Tokens
 from pipeline.models.layers import layer_numbers
-from pipeline.readouts.registry import readout_named
+from pipeline.readouts.registry import readout_of
 
 CODE = ("pipeline.dump.run", "pipeline.models.load")
 """they, the module of the readout, and all that they import, decide the bytes; other readouts, gate, checks, key and
@@ -31,7 +31,7 @@ def key_of(
     weights: `weights.fingerprint`; settings: with the readout of the model; depth: blocks of the model; kernel: the
     fused kernel, where one is used; root: the folder of our code. Device and threads are not in it.
     """
-    readout = readout_named(settings.readout)
+    readout = readout_of(settings.keep, settings.readout)
     kept_settings = asdict(settings) | {"layers": layer_numbers(settings.layers, depth, readout.first)}
     del kept_settings["gate_tokens"]
     parts = {

@@ -101,7 +101,8 @@ class Passes:
         dtype = getattr(torch, self.store)
 
         def take(first: int, layers: list[torch.Tensor]) -> None:
-            layers = [layer[:, begin:end] for layer in layers]
+            if self.readout.shape is None:  # a vector for each token, and not one state of the whole text
+                layers = [layer[:, begin:end] for layer in layers]
             peaks.note(layers)
             targets = iter(columns)
             for layer in layers:

@@ -24,15 +24,20 @@ Item = TypeVar("Item")
 
 
 def plan_shards(
-    lengths: np.ndarray, rows: np.ndarray, batch_tokens: int, shard_rows: int, spans: np.ndarray | None = None
+    lengths: np.ndarray,
+    rows: np.ndarray,
+    batch_tokens: int,
+    shard_rows: int,
+    spans: np.ndarray | None = None,
+    record_rows: int = RECORD_ROWS,
 ) -> list[ShardPlan]:
     """The shards of a dump: record batches of forward passes, each sentence in one of them, shortest first.
 
     lengths (S,): tokens of each sentence; rows (S,): rows that each takes of a shard; spans (S, 2), None where all
-    tokens are kept. A pass holds at most `batch_tokens` tokens and a shard `shard_rows` rows, unless a single sentence
-    has more.
+    tokens are kept. A pass holds at most `batch_tokens` tokens, a shard `shard_rows` rows and a record batch
+    `record_rows`, unless a single sentence has more.
     """
-    record_rows = min(RECORD_ROWS, shard_rows)
+    record_rows = min(record_rows, shard_rows)
     shapes = np.column_stack([lengths] if spans is None else [lengths, spans])
     order = np.lexsort((np.arange(len(lengths)), *shapes.T[::-1]))
     first_of_shape = np.flatnonzero(np.diff(shapes[order], axis=0).any(axis=1)) + 1

@@ -1,14 +1,14 @@
 """Section `dump` of params.yaml."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.base.errors import InputError, one_of
 from pipeline.base.settings import at_least
+from pipeline.catalog.entries import KEEPS, Model
 from pipeline.readouts import names
 
 DTYPES = ("float32", "bfloat16")
 STORES = ("float16", "float32")
-KEEPS = ("tokens", "pooled")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Dump:
     (docs/howto/readouts.md)
     """
     keep: str
-    """tokens: the state of every token (contract C3); pooled: the statistics that the fixed poolings need"""
+    """tokens: the state of every token (contract C3); pooled: the statistics that the fixed poolings need; state: the
+    recurrent state after the last token of each block. A model's entry may say another
+    """
     batch_tokens: int
     """tokens of a forward pass; sentences of one exact length share one"""
     shard_mb: int
@@ -44,3 +46,17 @@ class Dump:
         is_list = isinstance(self.layers, list) and len(self.layers) > 0
         if not (self.layers == "all" or is_step or is_list):
             raise InputError(f"dump.layers is {self.layers!r}: give all, a list of layers, or n for every n-th layer")
+
+
+def of_model(settings: Dump, entry: Model, name: str) -> Dump:
+    """The settings with what a model's entry says instead: its `readout` and `keep`.
+
+    InputError where the recurrent state is kept of a model that is to be read in another way.
+    """
+    keep, readout = entry.keep or settings.keep, entry.readout or settings.readout
+    if keep == "state" and readout != "plain":
+        raise InputError(
+            f"model {name} has readout {readout}, but of the recurrent state (keep: state) there is one reading: set its "
+            "`readout` to plain, or its `keep` to tokens"
+        )
+    return replace(settings, keep=keep, readout=readout)

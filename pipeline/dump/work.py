@@ -1,5 +1,6 @@
 """What a dump will write, known before anything runs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,14 +81,15 @@ def work_of(
 
     spans (S, 2): what is kept of each sentence; None: all its tokens.
     """
-    assert str(readout) == settings.readout, "it is what the key says"
+    assert str(readout) == ("state" if settings.keep == "state" else settings.readout), "it is what the key says"
     layers, keep = layer_numbers(settings.layers, depth_of(model), readout.first), KEEPS[settings.keep]
-    dim = readout.width(model)
-    schema = keep.schema(layers, dim, settings.store)
+    shape = readout.shape_of(model)
+    schema = keep.schema(layers, shape, settings.store)
     lengths = np.array([len(array) for array in ids])
     spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
     kept = spans[:, 1] - spans[:, 0]
     rows = keep.rows(kept)
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
-    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, spans)
+    plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, spans, keep.record_rows)
+    dim = math.prod(shape)
     return Work(settings, readout, ids, sentence_ids, spans, lengths, kept, rows, layers, dim, keep, schema, plan)

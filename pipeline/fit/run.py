@@ -97,7 +97,8 @@ def nothing_because(dump: States, pairs: pl.DataFrame, settings: Fit) -> str | N
         return "fit.poolings is empty"
     if "train" not in pairs["split"]:
         return "there is no train split"
-    return None if dump.of_tokens else "the dump kept statistics instead of tokens (dump.keep)"
+    kept = {"pooled": "statistics", "state": "recurrent states"}
+    return None if dump.of_tokens else f"the dump kept {kept[dump.keep]} instead of tokens (dump.keep)"
 
 
 def fit(

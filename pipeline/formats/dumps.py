@@ -1,4 +1,4 @@
-"""A finished dump as it is read: the shards of contract C3 (or their statistics), compared with their manifest.
+"""A finished dump as it is read: the shards of contract C3 (or what else a dump keeps), compared with their manifest.
 
 It is apart from `states`, which the dump writes by: a change of these checks makes no dump anew.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.base.files import write_text
+from pipeline.formats import recurrent
 from pipeline.formats.damage import absent, damaged, foreign
 from pipeline.formats.states import holds_tokens, layer_number, sentences_of
 
@@ -30,8 +31,13 @@ class States:
     """in the order of the plan, shortest sentence first"""
     layers: dict[int, str]
     """layer number -> the beginning of its columns' names"""
-    of_tokens: bool
-    """whether a row is a token (dump.keep: tokens) rather than a sentence with statistics (pooled)"""
+    keep: str
+    """tokens where a row is a token; pooled where it is a sentence with statistics, state with its recurrent state"""
+
+    @property
+    def of_tokens(self) -> bool:
+        """Whether a row is a token."""
+        return self.keep == "tokens"
 
     def sentence_ids(self) -> np.ndarray:
         """The sentences in the order of the plan -> (S,)."""
@@ -64,7 +70,14 @@ def read(folder: str | Path, manifest: dict[str, Any] | None = None) -> States:
     layers = {layer_number(name): "_".join(name.split("_")[:2]) for name in names}
     if manifest is not None and list(layers) != manifest["layers"]:
         raise foreign(folder, f"has layers {list(layers)}, expected {manifest['layers']}", stage)
-    return States(folder, batches, layers, holds_tokens(batches[0]))
+    return States(folder, batches, layers, kind_of(batches[0]))
+
+
+def kind_of(batch: pa.RecordBatch) -> str:
+    """What `dump.keep` was for a record batch."""
+    if holds_tokens(batch):
+        return "tokens"
+    return "state" if recurrent.held_by(batch) else "pooled"
 
 
 def check_shards(folder: Path, paths: list[Path], manifest: dict[str, Any], stage: str) -> None:

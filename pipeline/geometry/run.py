@@ -26,7 +26,10 @@ SENTENCES_OF_PAIRS = 500
 LEVELS = {"sentences": SENTENCES, "layers": BETWEEN, "tokens": TOKENS}
 OF_LEVEL = {"sentences": "vectors", "tokens": "mean"}
 """a column that has as many dimensions as what is measured"""
-NO_TOKENS = "the dump kept statistics only: set dump.keep to tokens and run it again"
+NO_TOKENS = {
+    "pooled": "the dump kept statistics only: set dump.keep to tokens and run it again",
+    "state": "the dump kept recurrent states, not those of tokens",
+}
 NO_LAYERS = "pooling {} makes one vector of several layers"
 
 
@@ -121,7 +124,7 @@ def of_layer(
 
 def _reason(inputs: Inputs, level: str) -> str:
     """Why a measure of a level is left out."""
-    return NO_TOKENS if level == "tokens" else NO_LAYERS.format(inputs.vectors.info.pooling)
+    return NO_TOKENS[inputs.dump.keep] if level == "tokens" else NO_LAYERS.format(inputs.vectors.info.pooling)
 
 
 def columns_of(inputs: Inputs, layer: int, drawn: Drawn, seed: int) -> Mapping[str, np.ndarray]:

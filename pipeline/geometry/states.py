@@ -21,11 +21,13 @@ Columns = dict[str, np.ndarray]
 
 
 def columns(dump: States, of_layer: int, sentences: np.ndarray, traced: np.ndarray) -> Columns:
-    """The columns of one layer of a dump of either kind, for some sentence ids (N,), in their order.
+    """The columns of one layer of a dump, for some sentence ids (N,), in their order.
 
     Those of TRACED cost several times as much as reading the states, and are computed where `traced` (N,) says so and
-    NaN elsewhere. Of statistics there are only those that follow from sums.
+    NaN elsewhere. Of statistics there are only those that follow from sums, of recurrent states none.
     """
+    if dump.keep == "state":
+        return {}
     place = np.full(max(int(sentences_of(batch).max()) for batch in dump.batches) + 1, -1)
     place[sentences] = np.arange(len(sentences))
     found: Columns = {}

@@ -22,35 +22,17 @@ from transformers import initialization as init
 
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.models.rwkv6_recurrence import recurrence
+from pipeline.models.rwkv_parts import Block, Mix, norm_of_heads, parameter, shift, wide
 
 
-def shift(x: torch.Tensor) -> torch.Tensor:
-    """The previous token's vector at each place, zero before the first: (B, T, D) -> (B, T, D)."""
-    return F.pad(x, (0, 0, 1, -1))
-
-
-def parameter(*shape: int) -> nn.Parameter:
-    """A parameter without values yet."""
-    return nn.Parameter(torch.empty(*shape))
-
-
-class LayerNorm(nn.LayerNorm):
-    """LayerNorm in the type of its input (float32 residual), cast to the type of its weights on the way out."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
-        return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps).to(self.weight.dtype)
-
-
-class Rwkv6TimeMix(nn.Module):
+class Rwkv6TimeMix(Mix):
     """Time mixing (arXiv 2404.05892, time mixing of Finch)."""
 
     def __init__(self, config: Rwkv6Config, layer: int) -> None:
-        super().__init__()
+        super().__init__(layer, config.num_hidden_layers)
         D, H, N = config.hidden_size, config.hidden_size // config.head_size, config.head_size
         R, S = config.time_mix_extra_dim or 0, config.time_decay_extra_dim or 0  # the config fills them in
-        self.layer, self.heads, self.depth = layer, H, config.num_hidden_layers
+        self.heads = H
         self.time_maa_x = parameter(1, 1, D)
         self.time_maa_w = parameter(1, 1, D)
         self.time_maa_k = parameter(1, 1, D)
@@ -70,28 +52,28 @@ class Rwkv6TimeMix(nn.Module):
         self.output = nn.Linear(D, D, bias=False)
         self.ln_x = nn.GroupNorm(H, D, eps=1e-5 * config.head_size_divisor**2)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        d = shift(x) - x  # (B, T, D)
+    def forward(
+        self, x: torch.Tensor, last: torch.Tensor | None = None, wkv: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, T, D) -> (B, T, D), its input at the last token (B, D), and the recurrence's state (B, H, N, N)."""
+        d = shift(x, last) - x  # (B, T, D)
         low = torch.tanh((x + d * self.time_maa_x) @ self.time_maa_w1).unflatten(-1, (5, -1))  # (B, T, 5, R)
         mw, mk, mv, mr, mg = torch.einsum("btfr,frd->fbtd", low, self.time_maa_w2)  # in this order in the checkpoints
         decay = torch.tanh((x + d * (self.time_maa_w + mw)) @ self.time_decay_w1) @ self.time_decay_w2
         decay = self.time_decay + decay
-        log_w = -torch.exp(decay.to(torch.promote_types(torch.float32, decay.dtype)))  # (B, T, D)
+        log_w = -torch.exp(wide(decay))  # (B, T, D)
         k = self.key(x + d * (self.time_maa_k + mk))
         v = self.value(x + d * (self.time_maa_v + mv))
         r = self.receptance(x + d * (self.time_maa_r + mr))
         g = F.silu(self.gate(x + d * (self.time_maa_g + mg)))
         r, k, v, log_w = (tensor.unflatten(-1, (self.heads, -1)) for tensor in (r, k, v, log_w))  # (B, T, H, N)
-        y = recurrence(r, k, v, log_w, self.time_faaaa)  # (B, T, H, N)
-        y = y.flatten(0, 1).flatten(1).to(torch.promote_types(torch.float32, x.dtype))  # (B T, D)
-        norm = self.ln_x
-        y = F.group_norm(y, self.heads, norm.weight.to(y.dtype), norm.bias.to(y.dtype), norm.eps)  # each head by itself
-        return self.output(y.view(x.shape).to(x.dtype) * g)
+        y, wkv = recurrence(r, k, v, log_w, self.time_faaaa, wkv)  # (B, T, H, N)
+        y = norm_of_heads(y, self.ln_x).to(x.dtype)  # (B, T, D)
+        return self.output(y * g), x[:, -1].clone(), wkv
 
     def set_initial_values(self) -> None:
         """Mixes, decay and bonus as in BlinkDL's training code."""
-        D, (depth, down) = self.time_decay.shape[-1], _place_of_layer(self)
+        D, (depth, down) = self.time_decay.shape[-1], self.place()
         place = torch.arange(D) / D
         mix = (1 - place**down).view(1, 1, D)
         fast_mix = (1 - place ** (0.5 * down)).view(1, 1, D)
@@ -109,51 +91,35 @@ class Rwkv6TimeMix(nn.Module):
         init.copy_(self.time_faaaa, (depth * (1 - place) + zigzag).view(self.heads, -1))
 
 
-class Rwkv6ChannelMix(nn.Module):
+class Rwkv6ChannelMix(Mix):
     """Channel mixing (arXiv 2404.05892, channel mixing)."""
 
     def __init__(self, config: Rwkv6Config, layer: int) -> None:
-        super().__init__()
+        super().__init__(layer, config.num_hidden_layers)
         D, inner = config.hidden_size, config.intermediate_size or 0  # the config fills it in
-        self.layer, self.depth = layer, config.num_hidden_layers
         self.time_maa_k = parameter(1, 1, D)
         self.time_maa_r = parameter(1, 1, D)
         self.key = nn.Linear(D, inner, bias=False)
         self.receptance = nn.Linear(D, D, bias=False)
         self.value = nn.Linear(inner, D, bias=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, D) -> (B, T, D)."""
-        d = shift(x) - x
+    def forward(self, x: torch.Tensor, last: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, T, D) -> (B, T, D), and its input at the last token (B, D)."""
+        d = shift(x, last) - x
         k = torch.relu(self.key(x + d * self.time_maa_k)) ** 2  # (B, T, intermediate_size)
-        return torch.sigmoid(self.receptance(x + d * self.time_maa_r)) * self.value(k)
+        return torch.sigmoid(self.receptance(x + d * self.time_maa_r)) * self.value(k), x[:, -1].clone()
 
     def set_initial_values(self) -> None:
         """Mixes as in BlinkDL's training code."""
-        D, (_, down) = self.time_maa_k.shape[-1], _place_of_layer(self)
+        D, (_, down) = self.time_maa_k.shape[-1], self.place()
         mix = (1 - (torch.arange(D) / D) ** down).view(1, 1, D)
         init.copy_(self.time_maa_k, mix)
         init.copy_(self.time_maa_r, mix)
 
 
-def _place_of_layer(mix: Rwkv6TimeMix | Rwkv6ChannelMix) -> tuple[float, float]:
-    """How deep a layer lies, from 0 to 1, and what is left above it, from 1 to almost 0."""
-    return mix.layer / max(mix.depth - 1, 1), 1 - mix.layer / mix.depth
-
-
-class Rwkv6Block(nn.Module):
-    """x + time mixing of ln1(x), then + channel mixing of ln2 of that. Block 0 also owns the norm of the embedding."""
+class Rwkv6Block(Block):
+    """The two mixes of Finch in a block."""
 
     def __init__(self, config: Rwkv6Config, layer: int) -> None:
-        super().__init__()
-        D, eps = config.hidden_size, config.layer_norm_epsilon
-        if layer == 0:
-            self.pre_ln = LayerNorm(D, eps=eps)
-        self.ln1, self.ln2 = LayerNorm(D, eps=eps), LayerNorm(D, eps=eps)
-        self.attention = Rwkv6TimeMix(config, layer)
-        self.feed_forward = Rwkv6ChannelMix(config, layer)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The residual stream (B, T, D) -> the same after this block."""
-        x = x + self.attention(self.ln1(x))
-        return x + self.feed_forward(self.ln2(x))
+        mixes = Rwkv6TimeMix(config, layer), Rwkv6ChannelMix(config, layer)
+        super().__init__(*mixes, config.hidden_size, layer, config.layer_norm_epsilon)

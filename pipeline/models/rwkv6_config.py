@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from pipeline.base.errors import InputError
+from pipeline.models.rwkv_parts import check_heads
 
 
 class Rwkv6Config(PreTrainedConfig):
@@ -34,10 +34,7 @@ class Rwkv6Config(PreTrainedConfig):
         kwargs.pop("num_attention_heads", None)  # published configs say 64, the head size; the heads are D / head_size
         for unused in ("rescale_every", "attention_hidden_size", "model_version"):
             kwargs.pop(unused, None)
-        if self.head_size < 1 or self.hidden_size % self.head_size:
-            raise InputError(
-                f"hidden_size {self.hidden_size} is not a multiple of head_size {self.head_size}: change one of them"
-            )
+        check_heads(self.hidden_size, self.head_size)
         is_wide = self.hidden_size >= 4096
         self.intermediate_size = self.intermediate_size or self.hidden_size * 7 // 2 // 32 * 32
         self.time_mix_extra_dim = self.time_mix_extra_dim or (64 if is_wide else 32)

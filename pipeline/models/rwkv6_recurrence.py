@@ -16,30 +16,38 @@ FLOAT32_RANGE = 40.0
 KERNEL_TOLERANCE = 0.02
 """of the largest value: four times the resolution of bfloat16"""
 
-Recurrence = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Recurrence = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 """a function like `wkv`"""
 
 
-def wkv(r: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_w: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+def wkv(
+    r: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_w: torch.Tensor,
+    u: torch.Tensor,
+    state: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The recurrence of RWKV-6 (arXiv 2404.05892, time mixing of Finch), in chunks of CHUNK tokens.
 
-    y_t = r_t (S_{t-1} + diag(u) k_t^T v_t),   S_t = diag(w_t) S_{t-1} + k_t^T v_t,   S_0 = 0.
+    y_t = r_t (S_{t-1} + diag(u) k_t^T v_t),   S_t = diag(w_t) S_{t-1} + k_t^T v_t,   S_0 = the given state or 0.
 
     Inside a chunk, with c the running sum of log w: y_t = sum_{s<t} A_ts v_s + (r_t u . k_t) v_t and
     A_ts = sum_i r_ti k_si exp(c_{t-1,i} - c_{s,i}), which factorises around a pivot in the middle of the range of c.
     Where no chunk's log-decay leaves FLOAT32_RANGE on either side of its pivot all of it is float32, else float64;
     there the floor on log w keeps both factors in range whatever the decay, and what it changes is below rounding.
 
-    r, k, v, log_w: (B, T, H, N), u: (H, N) -> (B, T, H, N) in float32 or float64.
+    r, k, v, log_w: (B, T, H, N), u: (H, N), state: (B or 1, H, N, N), keys by values -> y (B, T, H, N) in float32 or
+    float64, and the state after the last token (B, H, N, N) in float32, in float64 where k is that.
     """
-    dtype = _precision(log_w)
+    dtype, kept = _precision(log_w), torch.promote_types(torch.float32, k.dtype)
     if dtype == torch.float64:
         log_w = log_w.clamp(min=LOG_DECAY_FLOOR)
     r, k, v, log_w = (tensor.to(dtype).transpose(1, 2) for tensor in (r, k, v, log_w))  # (B, H, T, N)
     ru = r * u.to(dtype)[:, None, :]
     chunks = zip(*(tensor.split(CHUNK, dim=2) for tensor in (r, k, v, log_w, ru)))
     not_earlier = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=r.device).triu()
-    state, outputs = None, []
+    state, outputs = None if state is None else state.to(dtype), []
     for r, k, v, log_w, ru in chunks:
         c, n = log_w.cumsum(dim=2), log_w.shape[2]  # decay from the chunk's start to after token t, (B, H, C, N)
         before, total = c - log_w, c[:, :, -1:]  # the same to before token t; over the whole chunk
@@ -53,7 +61,8 @@ def wkv(r: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_w: torch.Tensor, 
             added = added + total.exp().transpose(2, 3) * state
         state = added
         outputs.append(y)
-    return torch.cat(outputs, dim=2).transpose(1, 2)
+    assert state is not None, "a sentence has a token"
+    return torch.cat(outputs, dim=2).transpose(1, 2), state.to(kept)
 
 
 def _precision(log_w: torch.Tensor) -> torch.dtype:
@@ -77,15 +86,24 @@ def fused_kernel(device: torch.device) -> Recurrence | None:
     except ImportError:
         return None
 
-    def fused(r: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_w: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-        return chunk_rwkv6(r, k, v, log_w.to(r.dtype), u.to(r.dtype), scale=1.0)[0]
+    def fused(
+        r: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        log_w: torch.Tensor,
+        u: torch.Tensor,
+        state: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        state = None if state is None else state.float().expand(len(r), -1, -1, -1).contiguous()
+        inputs = (r, k, v, log_w.to(r.dtype), u.to(r.dtype))
+        return chunk_rwkv6(*inputs, scale=1.0, initial_state=state, output_final_state=True)
 
     generator = torch.Generator().manual_seed(0)
     r, k, v, d = torch.randn(4, 2, 100, 4, 64, generator=generator).to(device, torch.bfloat16)
     u = torch.randn(4, 64, generator=generator).to(device, torch.bfloat16)
     log_w = -torch.exp(d.float() - 1)
     try:
-        ours, theirs = (function(r, k, v, log_w, u).float() for function in (wkv, fused))
+        ours, theirs = (function(r, k, v, log_w, u)[0].float() for function in (wkv, fused))
     except Exception as error:  # whatever a kernel's compiler may raise
         warnings.warn(f"flash-linear-attention does not run on {device} ({error}): going on without it", stacklevel=2)
         return None
@@ -99,8 +117,15 @@ def fused_kernel(device: torch.device) -> Recurrence | None:
     return fused
 
 
-def recurrence(r: torch.Tensor, k: torch.Tensor, v: torch.Tensor, log_w: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+def recurrence(
+    r: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    log_w: torch.Tensor,
+    u: torch.Tensor,
+    state: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """`wkv`, by a fused kernel where there is one for this device and type."""
     fits_a_kernel = r.is_cuda and r.dtype in (torch.bfloat16, torch.float16) and not torch.is_grad_enabled()
     kernel = fused_kernel(r.device) if fits_a_kernel else None
-    return (kernel or wkv)(r, k, v, log_w, u)
+    return (kernel or wkv)(r, k, v, log_w, u, state)

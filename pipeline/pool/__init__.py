@@ -6,6 +6,7 @@ sentence at one layer, (..., T, D):
     tokens.POOLINGS      nothing
     weighted.WEIGHTED    a weight for each token id, counted in the train sentences
     learned.LEARNED      a vector for each layer, learned on train pairs by the stage fit
+    recurrent.RECURRENT  instead of h, the recurrent state after the last token, (S, H, N, M)
     mixes.MIXES          instead of h, the mean-pooled vectors of all layers, which it makes into one
 
 To add one: write the function, enter it there, add a row to the test of that module in tests/pool/. Its key is its name

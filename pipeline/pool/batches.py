@@ -1,4 +1,4 @@
-"""Poolings of a record batch of states, of tokens or of statistics."""
+"""Poolings of a record batch of states, of tokens, of statistics or of recurrent states."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import InputError
-from pipeline.formats import states
+from pipeline.formats import recurrent, states
 from pipeline.pool import norms
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.mixes import Means
@@ -17,6 +17,9 @@ from pipeline.pool.weighted import WEIGHTED
 
 CHUNK = 32
 """sentences that are converted to float32 at once: what fits a cache is several times faster"""
+
+STATE_CHUNK = 1 << 21
+"""numbers of recurrent states that are converted to float32 at once"""
 
 Function = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """states (b, T, D) and the ids of their sentences (b,) -> (b, D)"""
@@ -75,11 +78,21 @@ def of_chunks(batch: pa.RecordBatch, name: str, functions: Sequence[Function]) -
     return [np.concatenate(part) for part in parts]
 
 
+def pool_recurrent(batch: pa.RecordBatch, name: str, pooling: Pooling) -> np.ndarray:
+    """One layer (`layer_01`) of a record batch of recurrent states -> (S, H N M) float32."""
+    kept = recurrent.read(batch, name)
+    step = max(1, STATE_CHUNK // int(np.prod(kept.shape[1:])))
+    parts = [kept[start : start + step].astype(np.float32) for start in range(0, len(kept), step)]
+    return np.concatenate([pooling.function(part, *pooling.numbers) for part in parts])
+
+
 def pool_layer(
     batch: pa.RecordBatch, name: str, layer: int, poolings: Iterable[Pooling], inputs: Inputs
 ) -> dict[Pooling, np.ndarray]:
-    """One layer, number and column, of a record batch of either kind -> {pooling: (S, D) float32}; no mixes."""
+    """One layer, number and column, of a record batch of any kind -> {pooling: (S, D) float32}; no mixes."""
     poolings = list(poolings)
+    if recurrent.held_by(batch):
+        return {pooling: pool_recurrent(batch, name, pooling) for pooling in poolings}
     if states.holds_tokens(batch):
         functions = [function_of(pooling, layer, inputs) for pooling in poolings]
         return dict(zip(poolings, of_chunks(batch, name, functions)))
@@ -88,8 +101,13 @@ def pool_layer(
 
 def pool_and_measure(
     batch: pa.RecordBatch, name: str, layer: int, pooling: Pooling, inputs: Inputs
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same by one pooling, and in the same read the norms of its sentences -> (S, D) float32, (S, 5) of `norms`."""
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The same by one pooling, and in the same read the norms of its sentences -> (S, D) float32, (S, 5) of `norms`.
+
+    There are no norms of tokens where the recurrent state was kept.
+    """
+    if recurrent.held_by(batch):
+        return pool_recurrent(batch, name, pooling), None
     if states.holds_tokens(batch):
         functions = [function_of(pooling, layer, inputs), lambda h, ids: norms.squared_norms(h)]
         vectors, squared = of_chunks(batch, name, functions)

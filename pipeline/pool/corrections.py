@@ -25,37 +25,42 @@ class Spectrum:
     """Singular values and right singular vectors of n rows of D dimensions."""
 
     squares: np.ndarray
-    """(D,) squared singular values, ascending"""
-    right: np.ndarray
-    """(D, D) a right singular vector in each column"""
-    rows: int
-    """n"""
+    """(min(n, D),) squared singular values, ascending"""
+    vectors: np.ndarray
+    """(min(n, D), min(n, D)): right singular vectors in its columns, or left ones where the rows are fewer than D"""
+    rows: np.ndarray
+    """(n, D)"""
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "Spectrum":
         """Of rows (n, D) float64.
 
-        By the eigenvectors of rows^T rows: many times faster than the SVD of many rows, and exact enough above `rank`.
+        By the eigenvectors of rows^T rows, or of rows rows^T where that is smaller: many times faster than the SVD, and
+        exact enough above `rank`. So no matrix is of D x D where D is in the tens of thousands, as recurrent states
+        have them.
         """
-        squares, right = np.linalg.eigh(rows.T @ rows)
-        return cls(squares, right, len(rows))
+        is_wide = rows.shape[0] < rows.shape[1]
+        squares, vectors = np.linalg.eigh(rows @ rows.T if is_wide else rows.T @ rows)
+        return cls(squares, vectors, rows)
 
     @property
     def rank(self) -> int:
         """How many directions are more than rounding."""
         if not self.squares[-1] > 0:
             return 0
-        bound = self.squares[-1] * max(self.rows, len(self.squares)) * np.finfo(np.float64).eps
+        bound = self.squares[-1] * max(self.rows.shape) * np.finfo(np.float64).eps
         return int((self.squares > bound).sum())
 
     def largest(self, k: int, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The k largest singular values (k,), descending, and their vectors (D, k). RankError where there are fewer."""
+        count, dim = self.rows.shape
         if not 1 <= k <= self.rank:
             raise RankError(
-                f"{name}_{k}: {self.rows} train vectors of {len(self.squares)} dimensions have rank {self.rank}, "
-                f"expected k from 1 to {self.rank}"
+                f"{name}_{k}: {count} train vectors of {dim} dimensions have rank {self.rank}, expected k from 1 to "
+                f"{self.rank}"
             )
-        return np.sqrt(self.squares[: -k - 1 : -1]), self.right[:, : -k - 1 : -1]
+        sigma, top = np.sqrt(self.squares[: -k - 1 : -1]), self.vectors[:, : -k - 1 : -1]
+        return sigma, self.rows.T @ (top / sigma) if count < dim else top
 
 
 class TrainVectors:
@@ -99,8 +104,12 @@ def standardise(train: TrainVectors) -> Apply:
 def all_but_the_top(train: TrainVectors, k: int) -> Apply:
     """c - U U^T c, c = v - m and U (D, k) the first k principal directions of the train vectors (arXiv 1702.01417)."""
     _, top = train.principal.largest(k, "all_but_the_top")
-    rest = np.eye(len(top)) - top @ top.T
-    return lambda vectors: (vectors - train.mean) @ rest
+
+    def apply(vectors: np.ndarray) -> np.ndarray:
+        centred = vectors - train.mean
+        return centred - (centred @ top) @ top.T
+
+    return apply
 
 
 def whitening(train: TrainVectors, k: int) -> Apply:

@@ -17,10 +17,17 @@ from pipeline.formats import fits
 from pipeline.pool.corrections import CORRECTIONS, Apply, TrainVectors
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
+from pipeline.pool.recurrent import RECURRENT
 from pipeline.pool.tokens import POOLINGS
 from pipeline.pool.weighted import WEIGHTED
 
-REGISTRIES: dict[str, dict[str, Any]] = {"tokens": POOLINGS, "weighted": WEIGHTED, "learned": LEARNED, "mix": MIXES}
+REGISTRIES: dict[str, dict[str, Any]] = {
+    "tokens": POOLINGS,
+    "weighted": WEIGHTED,
+    "learned": LEARNED,
+    "state": RECURRENT,
+    "mix": MIXES,
+}
 """kind of a pooling -> its registry"""
 KINDS = {entry: kind for kind, registry in REGISTRIES.items() for entry in registry}
 
@@ -36,7 +43,7 @@ class Pooling:
     numbers: tuple[int, ...]
     """those of its name, such as the 4 of last_4; of what is learned its run, where the name has one"""
     kind: str
-    """tokens, weighted, learned or mix: a key of REGISTRIES"""
+    """tokens, weighted, learned, state or mix: a key of REGISTRIES"""
 
     @classmethod
     def parse(cls, text: str, others: Iterable[str] = ()) -> "Pooling":
@@ -59,7 +66,7 @@ class Pooling:
 
     @property
     def function(self) -> Callable[..., np.ndarray]:
-        """What its registry holds for one of tokens, a learned one or a mix."""
+        """What its registry holds for one of tokens, of states, a learned one or a mix."""
         return REGISTRIES[self.kind][self.entry]
 
     @property
@@ -124,4 +131,30 @@ def _parsed(text: str, entries: Iterable[str], what: str, others: Iterable[str] 
     raise InputError(f"{what} is {text!r}: {did_you_mean(text, [*entries, *others])} (K, I and J are numbers)")
 
 
-MEAN = Pooling.parse("mean")
+MEAN, STATE = Pooling.parse("mean"), Pooling.parse("state")
+
+
+def mismatch(pooling: Pooling, keep: str) -> str | None:
+    """Why a pooling cannot be computed of a dump of a kind (`dump.keep`), None where it may be: one of recurrent states
+    takes the poolings of kind state, others take all else.
+    """
+    if keep == "state" and pooling.kind != "state":
+        return f"needs token states, but the dump kept recurrent states, which give {', '.join(RECURRENT)}"
+    if keep != "state" and pooling.kind == "state":
+        return "needs the recurrent state after the last token (keep: state)"
+    return None
+
+
+def is_of_states(name: str) -> bool:
+    """Whether vectors with a pooling of this name are as wide as recurrent states. Also for names of no pooling."""
+    return any(name == entry or name.startswith(entry.replace("K", "")) for entry in RECURRENT)
+
+
+def suited(pooling: Pooling, keep: str) -> Pooling:
+    """A pooling, or the plain one of a kind of dump where it takes another kind: `mean`, of recurrent states `state`.
+
+    So models of both kinds can be in one study, which has one `pooling`.
+    """
+    if mismatch(pooling, keep) is None:
+        return pooling
+    return STATE if keep == "state" else MEAN

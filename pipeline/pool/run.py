@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.base.errors import InputError
 from pipeline.base.files import replacing
 from pipeline.base.progress import progress
 from pipeline.formats import states, vectors
@@ -20,12 +21,14 @@ from pipeline.formats.dumps import States
 from pipeline.formats.norms import Norms
 from pipeline.pool.batches import mix_of, pool_and_measure
 from pipeline.pool.inputs import Inputs
-from pipeline.pool.names import MEAN, Pooling
+from pipeline.pool.names import MEAN, Pooling, mismatch
 from pipeline.pool.norms import norms_of
 from pipeline.pool.weighted import without_common
 
 ROW_GROUP = 1024
-"""so many sentences are written at once"""
+"""so many sentences are written at once, at most"""
+GROUP_BYTES = 1 << 28
+"""of the vectors of all layers that are written at once: recurrent states are wide"""
 
 Layers = dict[int, np.ndarray]
 """layer number -> (S, D) float32; a mix has one, 0"""
@@ -34,23 +37,27 @@ Layers = dict[int, np.ndarray]
 def pool_batch(
     batch: pa.RecordBatch, pooling: Pooling, names: dict[int, str], inputs: Inputs
 ) -> tuple[Layers, dict[int, np.ndarray]]:
-    """A record batch of either kind and its layers {number: name} -> the vectors of its sentences, and their norms.
+    """A record batch of any kind and its layers {number: name} -> the vectors of its sentences, and their norms.
 
-    The norms are sums over the sentences, {layer: (5,) float64}, of what `pipeline.pool.norms` measures.
+    The norms are sums over the sentences, {layer: (5,) float64}, of what `pipeline.pool.norms` measures; of recurrent
+    states there are none.
     """
     of_layers = MEAN if pooling.kind == "mix" else pooling
     pooled, sums = {}, {}
     for layer, name in names.items():
         pooled[layer], of_sentences = pool_and_measure(batch, name, layer, of_layers, inputs)
-        sums[layer] = of_sentences.sum(axis=0)
+        if of_sentences is not None:
+            sums[layer] = of_sentences.sum(axis=0)
     return ({0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled), sums
 
 
 def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs) -> None:
     """The states of a dump -> a file of vectors, in the order of sentence_id.
 
-    InputError for a pooling that was not fitted, or that needs tokens where only statistics were kept.
+    InputError for a pooling that was not fitted, or that needs what the dump did not keep.
     """
+    if why := mismatch(pooling, dump.keep):
+        raise InputError(f"pooling {pooling} {why}")
     info = vectors.Info(encoder, str(pooling), layers=pooling.kind != "mix")
     dump.check_sentences(len(dump.sentence_ids()))
     with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
@@ -59,20 +66,23 @@ def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs:
         _write(pooled, corrections, part, info, norms)
 
 
-def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> tuple[Layers, Norms]:
+def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> tuple[Layers, Norms | None]:
     """The vectors of all sentences, mapped from a file (S, layers, D) in which row i is sentence i, and the norms."""
     sums = dict.fromkeys(dump.layers, np.zeros(5))
     for batch in progress(dump.batches, "pool", "batch"):
         pooled, of_batch = pool_batch(batch, pooling, dump.layers, inputs)
-        sums = {layer: total + of_batch[layer] for layer, total in sums.items()}
+        sums = {layer: total + of_batch.get(layer, 0) for layer, total in sums.items()}
         rows = np.stack(list(pooled.values()), axis=1)
         for sentence, row in zip(states.sentences_of(batch).tolist(), rows):
             scratch.seek(sentence * row.nbytes)
             scratch.write(row.data)
     scratch.flush()
     ordered = np.memmap(scratch, np.float32, "r").reshape(-1, *rows.shape[1:])
+    layers = {layer: ordered[:, at] for at, layer in enumerate(pooled)}
+    if dump.keep == "state":
+        return layers, None
     means = {layer: total / len(ordered) for layer, total in sums.items()}
-    return {layer: ordered[:, at] for at, layer in enumerate(pooled)}, norms_of(pooling, means, dump.of_tokens)
+    return layers, norms_of(pooling, means, dump.of_tokens)
 
 
 def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
@@ -83,13 +93,16 @@ def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) ->
     return without_common(rows[train])
 
 
-def _write(pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms) -> None:
-    """Row groups of ROW_GROUP sentences."""
+def _write(
+    pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms | None
+) -> None:
+    """Row groups of ROW_GROUP sentences, or of GROUP_BYTES where those are fewer."""
     count = len(next(iter(pooled.values())))
+    group = max(1, min(ROW_GROUP, GROUP_BYTES // sum(rows[0].nbytes for rows in pooled.values())))
     writer: pq.ParquetWriter | None = None
     try:
-        for start in range(0, count, ROW_GROUP):
-            layers = {layer: corrections[layer](rows[start : start + ROW_GROUP]) for layer, rows in pooled.items()}
+        for start in range(0, count, group):
+            layers = {layer: corrections[layer](rows[start : start + group]) for layer, rows in pooled.items()}
             table = vectors.table(layers, start)
             writer = writer or vectors.writer(part, table.schema, info, norms)
             writer.write_table(table)

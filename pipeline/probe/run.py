@@ -1,6 +1,7 @@
 """Every layer of a model, or a baseline, probed: vectors and train pairs -> a file of `formats.probes`."""
 
 import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from pipeline.formats import baselines, probes, vectors
 from pipeline.formats.damage import foreign
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
-from pipeline.probe.features import of_vectors
+from pipeline.pool.names import is_of_states
+from pipeline.probe.features import FEATURES, of_vectors, reduced
 from pipeline.probe.fit import Fitted, TrainPairs, fit
 from pipeline.probe.names import MEASURES
 from pipeline.probe.settings import Probe, layers_of
@@ -98,6 +100,7 @@ def _of_file(
     if file.info.encoder != encoder:
         raise foreign(file.path, f"holds the vectors of {file.info.encoder}", file.stage)
     first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
+    probes_of_file = probes_of(file, settings)
     layers = layers_of(settings.layers, file.layers) if file.info.layers else file.layers
     for number in progress(layers, f"probe {encoder}", "layer"):
         of_layer = file.layer(number)
@@ -105,10 +108,23 @@ def _of_file(
             raise foreign(file.path, f"holds {len(of_layer)} sentences, but the pairs have {needed}", file.stage)
         if not np.isfinite(of_layer).all():
             raise InputError(f"{file.path} has vectors that are not finite at layer {number}: no probe can be fitted")
-        for probe in settings.probes:
+        for probe in probes_of_file:
             seen = of_vectors(probe, of_layer, first, second, train_sentences(pairs), settings.dimensions)
             layer = number if file.info.layers else None
             yield from _rows(probe, layer, seen.shape[1], fit(seen, train, settings.strengths))
+
+
+def probes_of(file: vectors.Vectors, settings: Probe) -> list[str]:
+    """The probes for a file: of recurrent states without those that see every dimension, of which there are up to a
+    hundred thousand. That is said on standard error.
+    """
+    if not is_of_states(file.info.pooling):
+        return settings.probes
+    some = [probe for probe in settings.probes if FEATURES[probe][0] is reduced]
+    if dropped := [probe for probe in settings.probes if probe not in some]:
+        reason = "recurrent states have too many dimensions for it"
+        print(f"{file.info.encoder}: {', '.join(dropped)} left out, {reason}", file=sys.stderr)
+    return some
 
 
 def _of_measures(columns: np.ndarray, train: TrainPairs, settings: Probe) -> Iterator[Row]:

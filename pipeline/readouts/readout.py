@@ -42,6 +42,8 @@ class Readout:
     """tokens that the network reads beside those of the sentence"""
     check: Callable[..., None] = any_model
     """(model, *numbers): raises InputError where the family does not have it"""
+    shape: Callable[[PreTrainedModel], tuple[int, ...]] | None = None
+    """model -> the shape (H, N, M) of what is read once for a sentence; None where there is a vector for each token"""
     numbers: tuple[int, ...] = ()
     """those of its name: the 6 of token_prepending_6"""
 
@@ -58,14 +60,15 @@ class Readout:
     def read(
         self, model: PreTrainedModel, ids: torch.Tensor, layers: Sequence[int] | None = None
     ) -> list[torch.Tensor]:
-        """Token ids (B, T) without padding -> the layers that are wanted, all by default, each (B, T, D').
+        """Token ids (B, T) without padding -> the layers that are wanted, all by default, each (B, T, D'), or (B, H, N, M)
+        where it has a `shape`.
 
         On the model's device, in the type that the network computes. InputError for a network that gives other shapes.
         """
         wanted = self.layers(model) if layers is None else list(layers)
         with torch.inference_mode():
             found = self.run(model, ids, wanted, *self.numbers)
-        shape = (*ids.shape, self.width(model))
+        shape = (len(ids), *self.shape_of(model)) if self.shape else (*ids.shape, self.width(model))
         for number, layer in zip(wanted, found, strict=True):
             if layer.shape != shape:
                 raise InputError(
@@ -77,6 +80,10 @@ class Readout:
     def layers(self, model: PreTrainedModel) -> list[int]:
         """The numbers of all layers that exist."""
         return list(range(self.first, depth_of(model) + 1))
+
+    def shape_of(self, model: PreTrainedModel) -> tuple[int, ...]:
+        """Of what is read of a token, (D',), or of a sentence, (H, N, M)."""
+        return self.shape(model) if self.shape else (self.width(model),)
 
     def checked(self, model: PreTrainedModel) -> None:
         """Raise InputError where a model cannot be read in this way."""

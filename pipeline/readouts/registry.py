@@ -6,6 +6,8 @@ from pipeline.readouts.attention_output import ATTENTION_OUTPUT
 from pipeline.readouts.names import parsed
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
+from pipeline.readouts.state import STATE
+from pipeline.readouts.state_echo import STATE_ECHO
 from pipeline.readouts.token_prepending import TOKEN_PREPENDING
 from pipeline.readouts.values import VALUE_VECTORS
 
@@ -16,8 +18,14 @@ READOUTS: dict[str, Readout] = {
         TOKEN_PREPENDING,
         VALUE_VECTORS,
         ATTENTION_OUTPUT,
+        STATE_ECHO,
     )
 }
+
+
+def readout_of(keep: str, readout: str) -> Readout:
+    """What a dump reads that keeps something: the recurrent state, or else the readout of a name."""
+    return STATE if keep == "state" else readout_named(readout)
 
 
 def readout_named(text: str) -> Readout:

@@ -1,6 +1,6 @@
 """results/poolings.md: which pooling, correction and similarity is better than the mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -33,7 +33,7 @@ def page(table: pl.DataFrame, summary: Mapping[str, Any], method: Method) -> str
             "",
         ]
     if models:
-        split, reference = shown_split(table, summary), verdicts.reference_of(table)
+        split, reference = shown_split(table, summary), references(table, models)
         lines += ["![Spearman's rho by layer, and differences from the mean](poolings.png)", ""]
         lines += [caption(split, reference, method), ""]
         for model in models:
@@ -63,11 +63,16 @@ def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str
     return lines
 
 
+def references(table: pl.DataFrame, models: Sequence[str]) -> str:
+    """The poolings that the others are compared with, in words: the mean, or of recurrent states `state`."""
+    return " or ".join(dict.fromkeys(verdicts.named(verdicts.reference_of(table.filter(encoder=m))) for m in models))
+
+
 def caption(split: str | None, reference: str, method: Method) -> str:
-    """What the picture shows; reference: the pooling that the others are compared with."""
+    """What the picture shows; reference: the pooling that the others are compared with, in words."""
     return (
         f"Left, on {escaped(split or '')}: a curve is rho of a pooling at each layer, and shading spans the runs of a "
-        f"learned one. Right: a point is a pooling's difference from {verdicts.named(reference)} at its selected "
+        f"learned one. Right: a point is a pooling's difference from {reference} at its selected "
         f"layer, with its {percent(method.confidence)} interval; red and filled, p < .05 after Holm's correction. "
         "[How to read this page](#how-to-read-this-page) explains the figures."
     )

@@ -40,6 +40,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "sif": {"color": SKY, "marker": "^"},
     "last": {"color": GREEN, "marker": "D"},
     "max": {"color": PINK, "marker": "v"},
+    "state": {"color": GREY, "linewidth": 3.2, "alpha": 0.75},
+    "state_per_head": {"color": BLUE, "marker": "P", "linestyle": (0, (4, 1))},
 }
 """how poolings look. Where learned ones kept the mean their lines coincide, and all of them can still be seen."""
 COMMON = {"markersize": 3.5, "linewidth": 1.5}

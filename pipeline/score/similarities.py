@@ -8,7 +8,9 @@ import numpy as np
 from pipeline.base.errors import one_of
 
 PAIRS_AT_ONCE = 4096
-"""pairs whose float64 vectors are held at once"""
+"""pairs whose float64 vectors are held at once, at most"""
+NUMBERS_AT_ONCE = 1 << 24
+"""of one side of these pairs: recurrent states have a hundred thousand dimensions"""
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -80,8 +82,9 @@ def score_pairs(
     Computed in float64.
     """
     scores = np.empty((len(similarities), len(first)))
-    for start in range(0, len(first), PAIRS_AT_ONCE):
-        pairs = slice(start, start + PAIRS_AT_ONCE)
+    step = max(1, min(PAIRS_AT_ONCE, NUMBERS_AT_ONCE // vectors.shape[1]))
+    for start in range(0, len(first), step):
+        pairs = slice(start, start + step)
         a, b = (vectors[ids[pairs]].astype(np.float64, copy=False) for ids in (first, second))
         for row, similarity in zip(scores, similarities):
             row[pairs] = similarity(a, b)

@@ -20,7 +20,7 @@ from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
 from pipeline.pool.batches import mix_of, pool_layer
 from pipeline.pool.inputs import Inputs
-from pipeline.pool.names import MEAN, Pooling
+from pipeline.pool.names import MEAN, STATE, Pooling, mismatch
 from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import without_common
 from pipeline.score.combinations import Table, at_layers, score_vectors
@@ -28,6 +28,7 @@ from pipeline.score.settings import Sweep
 from pipeline.score.swept import PAIRS_OF_LAYERS, SweptPooling, Variant
 
 CONTROL = "it is a control with random weights, which nobody trained (sweep.controls)"
+TOKEN_POOLINGS = "poolings of token states"
 
 
 def sweep(
@@ -40,10 +41,11 @@ def sweep(
     """
     pairs = pairs.sort("pair_id")
     dump.check_sentences(sentence_count(pairs))
-    left_out = missing(settings.poolings, dump, inputs.fits)
+    listed, left_out = listed_for(settings.poolings, dump)
+    left_out |= missing(listed, dump, inputs.fits)
     with replacing(path) as part:
         scorer = _Scorer(part, pairs, model, settings)
-        listed = [pooling for pooling in settings.poolings if str(pooling) not in left_out]
+        listed = [pooling for pooling in listed if str(pooling) not in left_out]
         _score_layers(dump, variants_of(listed, dump, inputs.fits), inputs, scorer)
         left_out |= scorer.too_few_dimensions()
         if not scorer.count:
@@ -62,6 +64,17 @@ def nothing(path: str | Path, pairs: pl.DataFrame, model: str, why: str) -> None
         sweeps.Writer(part, model, len(pairs)).close({"everything": why})
 
 
+def listed_for(poolings: list[SweptPooling], dump: States) -> tuple[list[SweptPooling], dict[str, str]]:
+    """Those of a list that are for a kind of dump, and why the others are not: of recurrent states all that take token
+    states, in one line. Where that leaves none of recurrent states, `state` is swept.
+    """
+    if dump.keep != "state":
+        return poolings, {}
+    of_states = [swept for swept in poolings if swept.pooling and swept.pooling.kind == "state"]
+    left_out = {TOKEN_POOLINGS: "the dump kept recurrent states"} if len(of_states) < len(poolings) else {}
+    return of_states or [SweptPooling(str(STATE), STATE)], left_out
+
+
 def missing(poolings: Iterable[SweptPooling], dump: States, fits: Fits) -> dict[str, str]:
     """What cannot be computed from a dump and a fit -> {name: why}."""
     reasons = {str(pooling): reason_against(pooling, dump, fits) for pooling in poolings}
@@ -73,9 +86,11 @@ def reason_against(swept: SweptPooling, dump: States, fits: Fits) -> str | None:
     pooling = swept.pooling
     if pooling is None:
         return "needs two layers (dump.layers)" if len(dump.layers) < 2 else None
+    if why := mismatch(pooling, dump.keep):
+        return why
     if pooling.learned and not fits.get(pooling.entry):
         return "not fitted (section fit)"
-    if not dump.of_tokens and pooling.kind != "mix" and pooling.entry not in FROM_STATISTICS:
+    if dump.keep == "pooled" and pooling.kind != "mix" and pooling.entry not in FROM_STATISTICS:
         return "needs every token (dump.keep)"
     if absent := sorted(set(pooling.layers_needed) - set(dump.layers)):
         return f"needs layer {absent[0]} (dump.layers)"

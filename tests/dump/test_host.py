@@ -4,7 +4,7 @@ import torch
 from pipeline.dump.host import Host
 from pipeline.dump.keep import KEEPS
 
-SCHEMA = KEEPS["pooled"].schema([0], 4, "float16")
+SCHEMA = KEEPS["pooled"].schema([0], (4,), "float16")
 
 
 def test_two_sets_take_turns():

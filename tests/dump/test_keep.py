@@ -19,15 +19,18 @@ def test_rows_and_index_by_hand():
     assert [column.tolist() for column in tokens.index(ids, lengths)] == [[7, 7, 5], [0, 1, 0]]
     assert pooled.rows(lengths).tolist() == [1, 1]
     assert [column.tolist() for column in pooled.index(ids, lengths)] == [[7, 5], [2, 1]]
+    assert KEEPS["state"].rows(lengths).tolist() == [1, 1]
+    assert [column.tolist() for column in KEEPS["state"].index(ids, lengths)] == [[7, 5], [2, 1]]
 
 
 @pytest.mark.parametrize("keep", KEEPS)
 def test_columns_and_index_fit_the_schema(keep):
     kind, lengths = KEEPS[keep], np.array([3, 3])
-    layers = torch.randn(2, 2, 3, 4)
+    shape = (2, 3, 4) if keep == "state" else (4,)
+    layers = torch.randn(2, 2, *(shape if keep == "state" else (3, 4)))
     columns = [column for layer in layers for column in kind.columns(layer, torch.float16)]
     index = kind.index(np.array([8, 9]), lengths)
-    schema = kind.schema([0, 5], 4, "float16")
+    schema = kind.schema([0, 5], shape, "float16")
     assert len(schema) == len(index) + len(columns)
     assert {len(column) for column in (*index, *columns)} == {kind.rows(lengths).sum()}
     for field, column in zip(list(schema)[2:], columns):
@@ -35,9 +38,12 @@ def test_columns_and_index_fit_the_schema(keep):
 
 
 def test_bytes_of_a_row_by_hand():
-    """int64 + int32 + two layers of four float16; pooled: + for each layer 3 states of four and 2 sums and 1 norm."""
-    assert bytes_of_row(KEEPS["tokens"].schema([0, 1], 4, "float16")) == 12 + 2 * 4 * 2
-    assert bytes_of_row(KEEPS["pooled"].schema([0], 4, "float16")) == 12 + 3 * 4 * 2 + 2 * 4 * 4 + 4
+    """int64 + int32 + two layers of four float16; pooled: + for each layer 3 states of four and 2 sums and 1 norm; state:
+    + for each layer a state of 24.
+    """
+    assert bytes_of_row(KEEPS["tokens"].schema([0, 1], (4,), "float16")) == 12 + 2 * 4 * 2
+    assert bytes_of_row(KEEPS["pooled"].schema([0], (4,), "float16")) == 12 + 3 * 4 * 2 + 2 * 4 * 4 + 4
+    assert bytes_of_row(KEEPS["state"].schema([1, 2], (2, 3, 4), "float16")) == 12 + 2 * 24 * 2
 
 
 def test_a_first_token_of_huge_values_does_not_blur_the_others():
@@ -105,12 +111,12 @@ def by_sentence(batches, pooling, keep):
 def test_both_kinds_of_dump_give_the_same_poolings(model, dump, sentences, tmp_path, store):
     """Exactly where a state is picked; sums of float32 in another order differ by its rounding."""
     given, batches = sentences(60), {}
-    for keep in KEEPS:
+    for keep in ("tokens", "pooled"):
         facts = dump(model, given, key=keep, out=keep, keep=keep, store=store)
         assert (facts["keep"], facts["sentences"], facts["tokens"]) == (keep, 60, sum(map(len, given[0])))
         batches[keep] = dumps.read(tmp_path / keep).batches
     for pooling in FROM_STATISTICS:
-        tokens, pooled = (by_sentence(batches[keep], pooling, keep) for keep in KEEPS)
+        tokens, pooled = (by_sentence(batches[keep], pooling, keep) for keep in ("tokens", "pooled"))
         assert tokens.keys() == pooled.keys() == set(given[1])
         for sentence, vectors in tokens.items():
             if pooling in ("first", "last", "max"):

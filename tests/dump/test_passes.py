@@ -10,6 +10,7 @@ from pipeline.dump.keep import KEEPS
 from pipeline.dump.passes import Budget, Passes, check_range
 from pipeline.models.layers import hidden_layers
 from pipeline.readouts import plain
+from pipeline.readouts.registry import readout_of
 
 
 def run_budget(budget, model, ids):
@@ -73,17 +74,17 @@ def test_a_sentence_too_long_for_the_memory_is_refused(model, monkeypatch):
 @pytest.mark.parametrize("keep", KEEPS)
 @pytest.mark.parametrize("budget", [1000, 6])
 def test_columns_of_a_record_batch_are_what_is_kept_of_each_sentence(model, rng, keep, budget):
-    kind = KEEPS[keep]
+    kind, readout, wanted = KEEPS[keep], readout_of(keep, "plain"), [1, 2]
     ids = [rng.integers(0, 64, length) for length in (3, 2, 3, 3, 2)]
     record, tokens = [np.array([1, 4]), np.array([0, 2, 3])], []
-    host = Host(kind.schema([0, 2], 32, "float32"), 13, torch.device("cpu"))
-    runner = Passes(model, plain.PLAIN, ids, [0, 2], kind, "float32", host, Budget(budget))
+    host = Host(kind.schema(wanted, readout.shape_of(model), "float32"), 13, torch.device("cpu"))
+    runner = Passes(model, readout, ids, wanted, kind, "float32", host, Budget(budget))
     columns, ready = runner.run(record, tokens.append)
     ready()
     assert tokens == [4, 9]
     expected = []
     for sentence in (1, 4, 0, 2, 3):
-        layers = hidden_layers(model, torch.as_tensor(ids[sentence])[None], [0, 2])
+        layers = readout.read(model, torch.as_tensor(ids[sentence])[None], wanted)
         expected.append([column for layer in layers for column in kind.columns(layer, torch.float32)])
     for column, parts in zip(columns, zip(*expected), strict=True):
         exact = torch.cat(parts).numpy()
@@ -97,8 +98,9 @@ def test_a_value_that_is_not_finite_anywhere_is_noticed_before_it_is_written(mod
     with torch.no_grad():
         model.rwkv.embeddings.weight[63] = bad
     ids = [np.array([1, 2]), np.array([63, 3]), np.array([4, 5])]
-    host = Host(KEEPS[keep].schema([1], 32, "float32"), 6, torch.device("cpu"))
-    runner = Passes(model, plain.PLAIN, ids, [1], KEEPS[keep], "float32", host, Budget(2))
+    readout = readout_of(keep, "plain")
+    host = Host(KEEPS[keep].schema([1], readout.shape_of(model), "float32"), 6, torch.device("cpu"))
+    runner = Passes(model, readout, ids, [1], KEEPS[keep], "float32", host, Budget(2))
     _, ready = runner.run([np.array([0, 1, 2])], lambda tokens: None)
     with pytest.raises(InputError, match="layer 1 holds NaN or infinity before it is stored"):
         ready()

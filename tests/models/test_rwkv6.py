@@ -155,6 +155,43 @@ def test_hf_folder_round_trip_through_the_auto_classes(finch, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(hidden_layers(finch, ids), hidden_layers(loaded, ids)))
 
 
+@pytest.mark.parametrize("cut", [1, CHUNK, CHUNK + 2])
+def test_a_text_in_two_parts_is_the_text_as_one(finch, cut):
+    """Each part from the states that the one before it left; and another text before it leaves other states."""
+    ids = torch.randint(0, 97, (2, 2 * CHUNK + 3))
+    with torch.inference_mode():
+        whole = finch(input_ids=ids, output_hidden_states=True, return_states=True)
+        first = finch(input_ids=ids[:, :cut], return_states=True)
+        more = {"output_hidden_states": True, "return_states": True}
+        second = finch(input_ids=ids[:, cut:], initial_states=first.states, **more)
+        other = finch(input_ids=ids[:, cut:], **more)
+    scale = scale_of(whole.hidden_states)
+    for a, b in zip(whole.hidden_states[1:], second.hidden_states[1:]):
+        assert (a[:, cut:] - b).abs().max() <= 1e-5 * scale
+    for a, b in zip(whole.states, second.states, strict=True):
+        for one, two in ((a.shift_att, b.shift_att), (a.wkv, b.wkv), (a.shift_ffn, b.shift_ffn)):
+            assert (one - two).abs().max() <= 1e-5 * max(1.0, one.abs().max().item())
+    assert (whole.hidden_states[-1][:, cut:] - other.hidden_states[-1]).abs().max() > 1e-3
+
+
+def test_states_of_one_sentence_serve_a_batch(finch):
+    ids, prompt = torch.randint(0, 97, (3, 9)), torch.randint(0, 97, (1, 5))
+    with torch.inference_mode():
+        states = finch(input_ids=prompt, return_states=True).states
+        shared = finch(input_ids=ids, initial_states=states).logits
+        whole = finch(input_ids=torch.cat([prompt.expand(3, -1), ids], dim=1)).logits[:, 5:]
+    assert (shared - whole).abs().max() <= 1e-5 * scale_of([whole])
+
+
+def test_states_that_cannot_be_are_refused(finch):
+    ids, mask = torch.randint(0, 97, (1, 5)), torch.tensor([[1, 1, 1, 1, 0]])
+    states = finch(input_ids=ids, return_states=True).states
+    with pytest.raises(ValueError, match=r"2 initial_states, expected 3: one for each block"):
+        finch(input_ids=ids, initial_states=states[:2])
+    with pytest.raises(ValueError, match=r"padding that states would hold: give sentences of one length"):
+        finch(input_ids=ids, attention_mask=mask, return_states=True)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_gpu_equals_cpu(finch):
     ids = torch.randint(0, 97, (3, 50))

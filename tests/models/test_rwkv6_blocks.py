@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from pipeline.models.rwkv6_blocks import LayerNorm, Rwkv6ChannelMix, Rwkv6TimeMix, shift
+from pipeline.models.rwkv6_blocks import Rwkv6ChannelMix, Rwkv6TimeMix
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.models.rwkv_parts import LayerNorm, shift
 
 CONFIG = Rwkv6Config(vocab_size=8, hidden_size=4, num_hidden_layers=3, head_size=2, intermediate_size=8)
 
@@ -12,6 +13,7 @@ CONFIG = Rwkv6Config(vocab_size=8, hidden_size=4, num_hidden_layers=3, head_size
 def test_shift_by_hand():
     x = torch.tensor([[[1.0, 2], [3, 4], [5, 6]]])
     assert shift(x).tolist() == [[[0, 0], [1, 2], [3, 4]]]
+    assert shift(x, torch.tensor([[7.0, 8]])).tolist() == [[[7, 8], [1, 2], [3, 4]]]
 
 
 def test_layer_norm_works_in_the_type_of_its_input_and_gives_that_of_its_weights():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 import yaml
 
-from pipeline.formats import dumps, manifest, pairs, states, statistics, tokens
+from pipeline.formats import dumps, manifest, pairs, recurrent, states, statistics, tokens
 from tests.helpers import ROOT, pairs_table
 
 MODELS = ("toy", "untrained")
@@ -51,6 +51,26 @@ def write_statistics(folder, drawn, store="float16"):
                 columns.append(torch.cat(column).numpy().astype(kind.to_pandas_dtype()))
         batches.append(states.record_batch(columns, schema))
     return _write(folder, schema, batches, 2)
+
+
+def write_recurrent(folder, drawn, store="float16"):
+    """{sentence_id: [(H, N, M) a layer]} of layers 1 to L -> a dump of what `keep: state` holds, in two batches."""
+    first = next(iter(drawn.values()))
+    schema = recurrent.schema(list(range(1, len(first) + 1)), first[0].shape, store)
+    batches = []
+    for ids in np.array_split(np.array(list(drawn)), 2):
+        columns = [ids, np.full(len(ids), 3, dtype=np.int32)]
+        for layer in range(len(first)):
+            rows = np.stack([drawn[i][layer] for i in ids.tolist()]).reshape(len(ids), -1)
+            columns.append(rows.astype(states.STORES[store]))
+        batches.append(states.record_batch(columns, schema))
+    return _write(folder, schema, batches, 1)
+
+
+def draw_recurrent(rng, sentences=17, layers=2, shape=(2, 3, 4)):
+    """{sentence_id: [(H, N, M) float16 a layer]} in a random order."""
+    drawn = rng.standard_normal((sentences, layers, *shape)).astype(np.float16)
+    return {i: list(drawn[i]) for i in rng.permutation(sentences).tolist()}
 
 
 def _write(folder, schema, batches, batches_a_shard):

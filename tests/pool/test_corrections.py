@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -85,6 +87,40 @@ def test_equal_vectors_have_no_directions():
     assert Spectrum.of(np.zeros((4, 3))).rank == 0
     with pytest.raises(RankError, match="4 train vectors of 3 dimensions have rank 0"):
         fit("whitening_1", np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("name", [name for name in ORACLES if name != "standardise"])
+def test_more_dimensions_than_train_vectors_are_no_matter(name, rng):
+    """The same points in 4 dimensions and, by a rotation, in 50: what a correction makes of them is a rotation away."""
+    train, x = draw(rng, n=12, dim=4)
+    rotation = np.linalg.qr(rng.standard_normal((50, 50)))[0][:4]
+    wide, narrow = fit(name, train @ rotation)(x @ rotation), fit(name, train)(x)
+    assert wide @ wide.T == pytest.approx(narrow @ narrow.T, rel=1e-8, abs=1e-8)
+
+
+def test_directions_of_few_wide_vectors_are_those_of_the_singular_value_decomposition(rng):
+    train = rng.standard_normal((9, 40)) * 3
+    sigma, top = Spectrum.of(train).largest(9, "x")
+    _, oracle, right = np.linalg.svd(train, full_matrices=False)
+    assert sigma == pytest.approx(oracle, rel=1e-10)
+    assert np.abs(np.vecdot(top.T, right)) == pytest.approx(np.ones(9), abs=1e-9)
+    assert top.T @ top == pytest.approx(np.eye(9), abs=1e-9)
+    with pytest.raises(RankError, match="whitening_9: 9 train vectors of 40 dimensions have rank 8, expected k from 1"):
+        fit("whitening_9", train)
+
+
+@pytest.mark.parametrize("name", ["all_but_the_top_2", "whitening_3"])
+def test_no_matrix_is_as_large_as_the_square_of_the_width(name, rng):
+    """Recurrent states have a hundred thousand dimensions, whose square is 80 GB."""
+    train, x = rng.standard_normal((6, 20_000)), rng.standard_normal((4, 20_000))
+    tracemalloc.start()
+    try:
+        corrected = fit(name, train)(x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * 10 * 20_000 * 8  # some copies of ten vectors
+    assert np.isfinite(corrected).all()
 
 
 def test_two_corrections_share_one_spectrum(rng, monkeypatch):

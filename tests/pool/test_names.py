@@ -19,6 +19,9 @@ PARSED = [
     ("attention", "attention", (), "learned", True),
     ("attention_2", "attention", (2,), "learned", True),
     ("diagonal_0", "diagonal", (0,), "learned", True),
+    ("state", "state", (), "state", False),
+    ("state_rank_4", "state_rank_K", (4,), "state", False),
+    ("state_per_head", "state_per_head", (), "state", False),
     ("layers_3_10", "layers_I_J", (3, 10), "mix", False),
     ("first_last", "first_last", (), "mix", False),
     ("scalar_mix_0", "scalar_mix", (0,), "mix", True),
@@ -53,7 +56,7 @@ def test_the_layers_that_a_mix_needs(name, layers):
 
 
 NO_POOLINGS = """lats last_K last_x last_1_2 last_-1 last_04 last_٤ mean_2 layers_1 layers idf_mean_1 attention_1_2
-attention_ 4 _4 whitening_3"""
+attention_ 4 _4 whitening_3 state_4 state_rank state_rank_K states"""
 
 
 @pytest.mark.parametrize("text", [*NO_POOLINGS.split(), "", "mean\n"])
@@ -77,7 +80,12 @@ def test_near_misses_of_poolings_are_named(text, near):
 
 @pytest.mark.parametrize(
     ("parse", "text"),
-    [(Pooling.parse, "last_0"), (Correction.parse, "whitening_0"), (Correction.parse, "all_but_the_top_0")],
+    [
+        (Pooling.parse, "last_0"),
+        (Pooling.parse, "state_rank_0"),
+        (Correction.parse, "whitening_0"),
+        (Correction.parse, "all_but_the_top_0"),
+    ],
 )
 def test_nothing_of_something_is_refused(parse, text):
     with pytest.raises(InputError, match=rf" is '{text}': K is 0 there, expected at least 1"):

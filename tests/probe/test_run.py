@@ -7,7 +7,7 @@ import pytest
 from pipeline.base.errors import InputError
 from pipeline.baselines.vectors import word_vectors
 from pipeline.catalog.entries import Baseline, Dataset
-from pipeline.formats import baselines, probes
+from pipeline.formats import baselines, probes, vectors
 from pipeline.probe import run
 from pipeline.probe.features import of_vectors
 from pipeline.probe.fit import fit
@@ -164,3 +164,17 @@ def test_glove_on_mrpc_is_within_a_point_and_a_half_of_the_published_accuracy(tm
     test = (mrpc.pairs["split"] == "test").to_numpy()
     accuracy = np.mean((scores > 0)[test] == (mrpc.pairs["label"] == 1).to_numpy()[test])
     assert accuracy == pytest.approx(0.725, abs=0.015)
+
+
+def test_recurrent_states_are_probed_by_their_principal_components_alone(tmp_path, rng, capsys):
+    """A layer of them has up to a hundred thousand dimensions; `difference_product` would see twice as many."""
+    pairs, rows = pairs_of(rng), {1: rng.standard_normal((200, 6)).astype(np.float32)}
+    found = probed(tmp_path, rows, pairs)
+    assert set(found.keys["probe"]) == set(SETTINGS.probes)
+    assert capsys.readouterr().err == ""
+    vectors.write(tmp_path / "v.parquet", rows, vectors.Info("toy", "state_rank_2", True))
+    assert run.probe_model(tmp_path / "v.parquet", tmp_path / "p.parquet", "toy", pairs, SETTINGS) is None
+    found = probes.read(tmp_path / "p.parquet", "toy", len(pairs), "probe@toy")
+    assert set(found.keys["probe"]) == {"bilinear"}
+    said = "toy: difference_product left out, recurrent states have too many dimensions for it\n"
+    assert capsys.readouterr().err == said

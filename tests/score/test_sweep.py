@@ -23,11 +23,22 @@ from pipeline.score.run import score_model
 from pipeline.score.settings import Score, Sweep
 from pipeline.score.sweep import nothing, sweep
 from tests.helpers import contents, pairs_table
-from tests.pool.dumps import draw_states, run_fit, run_sweep, set_params, write_project, write_statistics, write_tokens
+from tests.pool.dumps import (
+    draw_recurrent,
+    draw_states,
+    run_fit,
+    run_sweep,
+    set_params,
+    write_project,
+    write_recurrent,
+    write_statistics,
+    write_tokens,
+)
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
 EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+OF_STATES = ["state", "state_rank_1", "state_per_head"]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
 CORRECTIONS = ["none", "centre", "standardise", "all_but_the_top_1", "whitening_3"]
 COLUMNS = ["pooling", "correction", "layer", "similarity"]
@@ -84,7 +95,40 @@ def given(tmp_path, rng):
 
 
 def test_every_kind_of_pooling_is_swept():
-    assert {Pooling.parse(name).entry for name in EVERY} == set(KINDS)
+    assert {Pooling.parse(name).entry for name in EVERY + OF_STATES} == set(KINDS)
+
+
+def test_recurrent_states_are_swept_by_their_own_poolings(given, tmp_path, rng):
+    """Against pooling and scoring through files; what takes token states is left out in one line."""
+    given.dump = write_recurrent(tmp_path / "recurrent", draw_recurrent(rng, SENTENCES, 2))
+    corrections = ["none", "centre", "whitening_3"]
+    found, left_out = given.sweep("mean", *OF_STATES, "attention", "pairs_of_layers", corrections=corrections)
+    assert left_out == {"poolings of token states": "the dump kept recurrent states"}
+    expected = {}
+    for name in OF_STATES:
+        expected |= given.through_files(name, corrections, ["cosine"])
+    assert found.keys() == expected.keys()
+    assert {key[2] for key in found} == {1, 2}
+    for key, scores in expected.items():
+        assert found[key] == pytest.approx(scores, rel=1e-6, abs=1e-6), key
+
+
+def test_of_recurrent_states_the_plain_one_is_swept_where_the_list_has_none(given, tmp_path, rng):
+    dump = write_recurrent(tmp_path / "recurrent", draw_recurrent(rng, SENTENCES, 2))
+    found, left_out = given.sweep("mean", "sif", dump=dump)
+    assert {key[0] for key in found} == {"state"}
+    assert list(left_out) == ["poolings of token states"]
+    again, left_out = given.sweep("state", dump=dump)
+    assert left_out == {}
+    assert all(np.array_equal(again[key], scores) for key, scores in found.items())
+
+
+def test_poolings_of_recurrent_states_are_left_out_of_other_sweeps(given):
+    why = "needs the recurrent state after the last token (keep: state)"
+    for dump in (given.dump, given.pooled):
+        found, left_out = given.sweep("mean", *OF_STATES, dump=dump)
+        assert {key[0] for key in found} == {"mean"}
+        assert left_out == dict.fromkeys(OF_STATES, why)
 
 
 def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
