@@ -85,6 +85,20 @@ def centre(train: TrainVectors) -> Apply:
     return lambda vectors: vectors - train.mean
 
 
+def remove_mean_direction(train: TrainVectors) -> Apply:
+    """v - (v . u) u, u = m / |m| the direction of the mean train vector m (R2 of arXiv 2511.11041).
+
+    Unlike `centre` it leaves the same of a vector whatever the length of m, and no vector keeps anything of m. Of the
+    paper only the abstracts of both versions and equations 1 and 2 of v1 could be read: m is the mean of the vectors as
+    the model gives them, and so it is here. Whether it scales them to length 1 before could not be seen; the cosine
+    does not depend on what follows. Where the train vectors have no mean there is nothing to remove.
+    """
+    length = np.linalg.norm(train.mean)
+    has_mean = length > 1e-12 * np.abs(train.vectors).max()
+    direction = train.mean / length if has_mean else np.zeros_like(train.mean)
+    return lambda vectors: vectors - np.outer(vectors @ direction, direction)
+
+
 def standardise(train: TrainVectors) -> Apply:
     """(v - m) / s, s the standard deviation of each dimension over the train vectors (arXiv 2109.04404).
 
@@ -116,6 +130,7 @@ def whitening(train: TrainVectors, k: int) -> Apply:
 CORRECTIONS: dict[str, Callable[..., Apply]] = {
     "none": none,
     "centre": centre,
+    "remove_mean_direction": remove_mean_direction,
     "standardise": standardise,
     "all_but_the_top_K": all_but_the_top,
     "whitening_K": whitening,

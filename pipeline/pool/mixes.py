@@ -1,8 +1,11 @@
 """Mixes of layers: MIXES, name -> function of the mean-pooled vectors {layer: (S, D)} -> (S, D)."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
+
+from pipeline.base.errors import InputError
 
 Means = dict[int, np.ndarray]
 """layer number -> the mean-pooled vectors (S, D)"""
@@ -16,6 +19,30 @@ def first_last(means: Means) -> np.ndarray:
 def layers_i_j(means: Means, i: int, j: int) -> np.ndarray:
     """(v_i + v_j) / 2"""
     return (means[i] + means[j]) / 2
+
+
+def updates(means: Means) -> np.ndarray:
+    """The mean over l = 1 .. L of u_l / |u_l|, u_l = v_l - v_(l-1) what block l adds (own idea, of no paper).
+
+    Late blocks add far longer vectors than early ones, so each counts with its direction alone; an update of zero
+    counts as zero. Of a dump with some layers only, u_l is the difference between two that follow one another in it:
+    what all blocks between them add.
+    """
+    if len(means) < 2:
+        held = ", ".join(map(str, means))
+        raise InputError(f"pooling updates needs two layers, but the dump holds {held}: see dump.layers in params.yaml")
+    layers = sorted(means)
+    total = np.zeros_like(means[layers[0]])
+    for before, after in pairwise(layers):
+        update = means[after] - means[before]  # (S, D)
+        norms = np.linalg.norm(update, axis=1, keepdims=True)
+        total += np.divide(update, norms, out=np.zeros_like(update), where=norms > 0)
+    return total / (len(layers) - 1)
+
+
+def updates_i_j(means: Means, i: int, j: int) -> np.ndarray:
+    """The same over l = I + 1 .. J alone, I < J."""
+    return updates({layer: vectors for layer, vectors in means.items() if i <= layer <= j})
 
 
 def scalar_mix(means: Means, weights: dict[int, float]) -> np.ndarray:
@@ -32,5 +59,7 @@ def scalar_mix(means: Means, weights: dict[int, float]) -> np.ndarray:
 MIXES: dict[str, Callable[..., np.ndarray]] = {
     "first_last": first_last,
     "layers_I_J": layers_i_j,
+    "updates": updates,
+    "updates_I_J": updates_i_j,
     "scalar_mix": scalar_mix,
 }

@@ -42,6 +42,8 @@ class Pooling:
     def parse(cls, text: str, others: Iterable[str] = ()) -> "Pooling":
         """A name of params.yaml. InputError that names the near misses, also among `others` that may stand there."""
         entry, numbers = _parsed(text, KINDS, "pooling", others)
+        if entry == "updates_I_J" and numbers[0] >= numbers[1]:
+            raise InputError(f"pooling is {text!r}: I is {numbers[0]} there, expected less than J, {numbers[1]}")
         return cls(text, entry, numbers, KINDS[entry])
 
     def __str__(self) -> str:
@@ -72,7 +74,7 @@ class Pooling:
         """The layers without which a mix cannot be computed."""
         if self.entry == "first_last":
             return (1,)
-        return self.numbers if self.entry == "layers_I_J" else ()
+        return self.numbers if self.entry.endswith("_I_J") else ()
 
     def with_run(self, run: int) -> "Pooling":
         """The same of another run of what is learned."""

@@ -77,6 +77,8 @@ def reason_against(swept: SweptPooling, dump: States, fits: Fits) -> str | None:
         return "not fitted (section fit)"
     if not dump.of_tokens and pooling.kind != "mix" and pooling.entry not in FROM_STATISTICS:
         return "needs every token (dump.keep)"
+    if pooling.entry == "updates" and len(dump.layers) < 2:
+        return "needs two layers (dump.layers)"
     if absent := sorted(set(pooling.layers_needed) - set(dump.layers)):
         return f"needs layer {absent[0]} (dump.layers)"
     return None

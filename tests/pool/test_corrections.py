@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.linalg import null_space
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.preprocessing import StandardScaler
 
@@ -19,9 +20,12 @@ def fit(name, train):
     return Correction.parse(name).fit(train)
 
 
-ORACLES = {  # by scikit-learn; add a row for a new correction
+ORACLES = {  # by scikit-learn or SciPy; add a row for a new correction
     "none": lambda train, x: x,
     "centre": lambda train, x: StandardScaler(with_std=False).fit(train).transform(x),
+    "remove_mean_direction": lambda train, x: (
+        x @ null_space(train.mean(axis=0)[None]) @ null_space(train.mean(axis=0)[None]).T
+    ),
     "standardise": lambda train, x: StandardScaler().fit(train).transform(x),
     "all_but_the_top_2": lambda train, x: x - PCA(2).fit(train).inverse_transform(PCA(2).fit(train).transform(x)),
     "whitening_3": lambda train, x: (
@@ -35,7 +39,7 @@ def test_every_entry_is_tested():
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_corrections_equal_scikit_learn(name, rng):
+def test_corrections_equal_scikit_learn_and_scipy(name, rng):
     train, x = draw(rng)
     corrected, expected = fit(name, train)(x), ORACLES[name](train, x)
     largest = np.abs(x).max()
@@ -85,6 +89,27 @@ def test_equal_vectors_have_no_directions():
     assert Spectrum.of(np.zeros((4, 3))).rank == 0
     with pytest.raises(RankError, match="4 train vectors of 3 dimensions have rank 0"):
         fit("whitening_1", np.ones((4, 3)))
+
+
+def test_nothing_of_the_mean_direction_is_left_and_all_else_is(rng):
+    """A planted offset along one axis: that axis is emptied, however long the offset, and the others stay."""
+    signal = rng.standard_normal((200, 5))
+    signal[:, 0] = 0
+    signal -= signal[:100].mean(axis=0)
+    for length in (1e-3, 1.0, 1e4):
+        x = signal.copy()
+        x[:, 0] = length * rng.uniform(0.5, 2, 200)
+        corrected = fit("remove_mean_direction", x[:100])(x)
+        assert corrected == pytest.approx(signal, abs=1e-12 * max(1, length) * 10)
+        if length > 1:  # centring leaves what differs from the mean along the offset
+            assert np.abs(fit("centre", x[:100])(x)[:, 0]).max() > 0.1 * length
+
+
+def test_vectors_without_a_mean_lose_nothing(rng):
+    half = rng.standard_normal((30, 4))
+    train, x = np.concatenate([half, -half]), rng.standard_normal((9, 4))
+    assert np.array_equal(fit("remove_mean_direction", train)(x), x)
+    assert np.array_equal(fit("remove_mean_direction", np.zeros((3, 4)))(x), x)
 
 
 def test_two_corrections_share_one_spectrum(rng, monkeypatch):

@@ -27,9 +27,20 @@ from tests.pool.dumps import draw_states, run_fit, run_sweep, set_params, write_
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
-EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+EVERY += [
+    "skip_outliers",
+    "sif",
+    "attention",
+    "diagonal",
+    "first_last",
+    "scalar_mix",
+    "layers_0_2",
+    "updates",
+    "updates_0_1",
+]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
-CORRECTIONS = ["none", "centre", "standardise", "all_but_the_top_1", "whitening_3"]
+CORRECTIONS = ["none", "centre", "remove_mean_direction", "standardise", "all_but_the_top_1", "whitening_3"]
+MIXED = ["first_last", "scalar_mix", "layers_0_2", "updates", "updates_0_1"]
 COLUMNS = ["pooling", "correction", "layer", "similarity"]
 
 
@@ -102,7 +113,7 @@ def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
     at_one_layer = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", 1, "cosine")}
     mixes = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", None, "cosine")}
     assert len(at_one_layer) == 11 + 2 * RUNS  # no two are the same
-    assert len(mixes - at_one_layer) == 3 + RUNS  # but first_last, which is layers_1_2 here
+    assert len(mixes - at_one_layer) == 5 + RUNS  # but first_last, which is layers_1_2 here
     for key, scores in expected.items():
         # the vectors are float32 and the same but for the order of sums in BLAS; whitening divides by what may be small
         assert found[key] == pytest.approx(scores, rel=1e-4, abs=1e-4), key
@@ -154,7 +165,7 @@ def test_from_statistics_what_they_give_is_the_same_and_the_rest_is_left_out(giv
     by_tokens, _ = given.sweep(*EVERY, "pairs_of_layers")
     only_mix = {"scalar_mix": given.fits["scalar_mix"]}
     found, left_out = given.sweep(*EVERY, "pairs_of_layers", dump=given.pooled, fits=only_mix)
-    dropped = [name for name in EVERY if name not in (*FROM_STATISTICS, "first_last", "scalar_mix", "layers_0_2")]
+    dropped = [name for name in EVERY if name not in (*FROM_STATISTICS, *MIXED)]
     needs, unfitted = "needs every token (dump.keep)", "not fitted (section fit)"
     assert left_out == {name: unfitted if name in LEARNED else needs for name in dropped}
     assert found.keys() == {key for key in by_tokens if not key[0].startswith(tuple(dropped)) or key[0] == "last"}
@@ -171,6 +182,8 @@ def test_what_is_not_fitted_and_layers_that_are_not_there_are_left_out_with_the_
         "first_last": "needs layer 1 (dump.layers)",
         "layers_0_2": "needs layer 2 (dump.layers)",
         "pairs_of_layers": "needs two layers (dump.layers)",
+        "updates": "needs two layers (dump.layers)",
+        "updates_0_1": "needs layer 1 (dump.layers)",
     }
     assert [key[0] for key in found] == [name for name in EVERY if name not in left_out]
     of_all, _ = given.sweep("mean")
