@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.base.errors import InputError, did_you_mean
 from pipeline.formats import fits
-from pipeline.pool.corrections import CORRECTIONS, Apply, TrainVectors
+from pipeline.pool.corrections import BY_UNEMBEDDING, CORRECTIONS, Apply, TrainVectors
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
 from pipeline.pool.tokens import POOLINGS
@@ -101,10 +101,16 @@ class Correction:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def by_unembedding(self) -> bool:
+        """Whether it takes the unembedding of the model."""
+        return self.entry in BY_UNEMBEDDING
+
     def fit(self, train: np.ndarray | TrainVectors) -> Apply:
         """Train vectors (n, D) -> a function of vectors (S, D) -> (S, D').
 
-        RankError for more directions than there are. `TrainVectors` shares what several corrections compute.
+        CorrectionError for vectors that cannot have it, such as RankError for more directions than there are.
+        `TrainVectors` shares what several corrections compute.
         """
         vectors = train if isinstance(train, TrainVectors) else TrainVectors(train)
         return CORRECTIONS[self.entry](vectors, *(() if self.k is None else (self.k,)))

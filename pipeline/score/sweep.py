@@ -5,6 +5,7 @@ and each column of the dump is read once. Nothing is kept but the scores of the 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from pipeline.formats.dumps import States
 from pipeline.formats.fits import Fits
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
+from pipeline.formats.unembeddings import Unembedding
 from pipeline.pool.batches import mix_of, pool_layer
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling
 from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import without_common
-from pipeline.score.combinations import Table, at_layers, score_vectors
+from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Sweep
 from pipeline.score.swept import PAIRS_OF_LAYERS, SweptPooling, Variant
 
@@ -35,17 +37,18 @@ def sweep(
 ) -> dict[str, str]:
     """The states of a dump and pairs (C2) -> the file of `formats.sweeps`.
 
-    Poolings that this dump or fit cannot give are left out -> {name: why}, which the file has too. Raises InputError
-    for states of another dataset, and where nothing is left.
+    Poolings that this dump or fit cannot give, and corrections that the vectors cannot have, are left out -> {name:
+    why}, which the file has too. Raises InputError for states of another dataset, and where nothing is left.
     """
     pairs = pairs.sort("pair_id")
     dump.check_sentences(sentence_count(pairs))
-    left_out = missing(settings.poolings, dump, inputs.fits)
+    corrections, without = usable(settings.corrections, inputs.unembedding)
+    left_out = missing(settings.poolings, dump, inputs.fits) | without
     with replacing(path) as part:
-        scorer = _Scorer(part, pairs, model, settings)
+        scorer = _Scorer(part, pairs, model, replace(settings, corrections=corrections), inputs.unembedding)
         listed = [pooling for pooling in settings.poolings if str(pooling) not in left_out]
         _score_layers(dump, variants_of(listed, dump, inputs.fits), inputs, scorer)
-        left_out |= scorer.too_few_dimensions()
+        left_out |= scorer.reasons()
         if not scorer.count:
             reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
             raise InputError(
@@ -127,11 +130,14 @@ def vectors_of(dump: States, layer: int, poolings: Iterable[Pooling], inputs: In
 class _Scorer:
     """Scores vectors by every correction and similarity, and writes them in large parts."""
 
-    def __init__(self, part: Path, pairs: pl.DataFrame, model: str, settings: Sweep) -> None:
+    def __init__(
+        self, part: Path, pairs: pl.DataFrame, model: str, settings: Sweep, unembedding: Unembedding | None
+    ) -> None:
         self.pairs, self.train, self.model, self.settings = pairs, train_sentences(pairs), model, settings
+        self.unembedding = unembedding
         self.writer, self.table = sweeps.Writer(part, model, len(pairs)), Table(pairs, sweeps.COLUMNS)
-        self.low_rank: dict[str, dict[str, list[str | None]]] = {}
-        """correction -> pooling -> its options with too few dimensions for it"""
+        self.left_out: dict[tuple[str, str], dict[str, list[str | None]]] = {}
+        """correction and why it was left out -> pooling -> its options where it was"""
         self.count = 0
         """combinations scored"""
 
@@ -143,7 +149,7 @@ class _Scorer:
         """
         settings = self.settings
         corrections = settings.corrections[:1] if variant.listed == PAIRS_OF_LAYERS else settings.corrections
-        scored = score_vectors(vectors, self.pairs, self.train, corrections, settings.similarities)
+        scored = score_vectors(vectors, self.pairs, self.train, corrections, settings.similarities, self.unembedding)
         for correction, similarity, scores in scored.scores:
             self.table.add(
                 scores,
@@ -157,20 +163,22 @@ class _Scorer:
                 option=variant.option(layer),
             )
         self.count += len(scored.scores)
-        for correction in scored.low_rank:
-            self.low_rank.setdefault(str(correction), {}).setdefault(variant.listed, []).append(variant.option(layer))
+        for correction, why in scored.left_out:
+            options = self.left_out.setdefault((str(correction), why), {})
+            options.setdefault(variant.listed, []).append(variant.option(layer))
         if self.table.full:
             self._write()
 
-    def too_few_dimensions(self) -> dict[str, str]:
-        """Corrections that could not be fitted everywhere -> where, poolings of the same layers together."""
-        reasons = {}
-        for correction, options in self.low_rank.items():
+    def reasons(self) -> dict[str, str]:
+        """Corrections that some vectors could not have -> why and where, poolings of the same layers together."""
+        reasons: dict[str, str] = {}
+        for (correction, why), options in self.left_out.items():
             together: dict[str, list[str]] = {}
             for pooling, layers in options.items():
                 together.setdefault(at_layers(dict.fromkeys(layers)), []).append(pooling)  # runs share their layers
             places = "; ".join(", ".join(poolings) + where for where, poolings in together.items())
-            reasons[correction] = f"too few dimensions for {places}"
+            earlier = f"{reasons[correction]}; " if correction in reasons else ""
+            reasons[correction] = f"{earlier}{why} for {places}"
         return reasons
 
     def _write(self) -> None:

@@ -11,7 +11,7 @@ from pipeline.base.errors import InputError
 from pipeline.base.settings import build
 from pipeline.formats import attention as attention_files
 from pipeline.formats import pairs as pair_files
-from pipeline.formats import states, statistics, sweeps
+from pipeline.formats import states, statistics, sweeps, vectors
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import KINDS, Pooling
 from pipeline.pool.run import pool
@@ -23,7 +23,16 @@ from pipeline.score.run import score_model
 from pipeline.score.settings import Score, Sweep
 from pipeline.score.sweep import nothing, sweep
 from tests.helpers import contents, pairs_table
-from tests.pool.dumps import draw_states, run_fit, run_sweep, set_params, write_project, write_statistics, write_tokens
+from tests.pool.dumps import (
+    draw_states,
+    draw_unembedding,
+    run_fit,
+    run_sweep,
+    set_params,
+    write_project,
+    write_statistics,
+    write_tokens,
+)
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
@@ -63,17 +72,17 @@ class Given:
             runs = rng.standard_normal(shape).astype(np.float32)
             self.fits[name] = {run: dict(enumerate(of_run)) for run, of_run in enumerate(runs)}
 
-    def inputs(self, names, fits=None):
+    def inputs(self, names, fits=None, unembedding=None):
         entries = [name for name in names if KINDS.get(name) == "weighted"]
         weights = token_weights(np.array(list(self.ids)), list(self.ids.values()), self.train, entries)
-        return Inputs(weights, self.fits if fits is None else fits, self.train)
+        return Inputs(weights, self.fits if fits is None else fits, self.train, unembedding)
 
-    def sweep(self, *names, corrections=("none",), similarities=("cosine",), dump=None, fits=None):
+    def sweep(self, *names, corrections=("none",), similarities=("cosine",), dump=None, fits=None, unembedding=None):
         """-> {(pooling, correction, layer, similarity): scores in the order of pair_id}, {what was left out: why}."""
         values = {"poolings": list(names), "corrections": list(corrections), "similarities": list(similarities)}
         settings = build(Sweep, values | {"controls": False}, "sweep")
         path = self.folder / "scores.parquet"
-        said = sweep(dump or self.dump, self.pairs, path, "m", settings, self.inputs(names, fits))
+        said = sweep(dump or self.dump, self.pairs, path, "m", settings, self.inputs(names, fits, unembedding))
         swept = sweeps.read(path, self.pairs, "m")
         assert said == swept.left_out
         assert set(swept.keys["encoder"]) == {"m"}
@@ -210,6 +219,22 @@ def test_a_correction_with_too_few_dimensions_is_left_out_where_it_has_and_nothi
         wide: "too few dimensions for mean, attention, max at layers 0, 1, 2; "
         f"first_last; pairs_of_layers at layers {pairs}"
     }
+
+
+def test_a_filter_by_the_unembedding_filters_what_is_as_wide_as_the_model(given):
+    corrections, unembedding = ["none", "embed_filter_2"], draw_unembedding(given.rng, DIM)
+    found, left_out = given.sweep("mean", "mean_max", corrections=corrections, unembedding=unembedding)
+    assert left_out == {"embed_filter_2": "not as wide as the model for mean_max at layers 0, 1, 2"}
+    middle = unembedding.directions[1:4] * unembedding.gain  # 3 of 6, one fewer of the largest than of the smallest
+    pool(given.dump, Pooling.parse("mean"), given.folder / "v.parquet", "m", given.inputs([]))
+    for layer in range(LAYERS):
+        v = vectors.read(given.folder / "v.parquet", "pool@m").layer(layer).astype(np.float64) @ middle.T
+        pairs = given.pairs.sort("pair_id").select("sentence1_id", "sentence2_id").iter_rows()
+        exact = [v[a] @ v[b] / (np.linalg.norm(v[a]) * np.linalg.norm(v[b])) for a, b in pairs]
+        assert found["mean", "embed_filter_2", layer, "cosine"] == pytest.approx(exact, abs=1e-5)
+    found, left_out = given.sweep("mean", "mean_max", corrections=corrections)
+    assert left_out == {"embed_filter_2": "there is no unembedding"}
+    assert {key[1] for key in found} == {"none"}
 
 
 @pytest.mark.parametrize(
