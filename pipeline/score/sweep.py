@@ -25,6 +25,7 @@ from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling
 from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import without_common
+from pipeline.score import loes
 from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Sweep
 from pipeline.score.swept import PAIRS_OF_LAYERS, SweptPooling, Variant
@@ -97,17 +98,20 @@ def variants_of(listed: Iterable[SweptPooling], dump: States, fits: Fits) -> lis
 
 
 def _score_layers(dump: States, variants: list[Variant], inputs: Inputs, scorer: "_Scorer") -> None:
-    """One layer after the other, then the mixes of all."""
+    """One layer after the other, then the mixes of all; and the order of layers by their means, without labels."""
     mixes = [variant for variant in variants if variant.pooling.kind == "mix"]
     of_tokens = [variant for variant in variants if variant.pooling.kind != "mix"]
     wanted = dict.fromkeys([variant.pooling for variant in of_tokens] + ([MEAN] if mixes else []))
-    means = {}
+    means, train, looked_at = {}, {}, loes.looked_at(scorer.train)
     for layer in progress(dump.layers, "sweep", "layer"):
         pooled = vectors_of(dump, layer, wanted, inputs)
+        if MEAN in wanted:
+            train[layer] = pooled[MEAN][looked_at]
         if mixes:
             means[layer] = pooled[MEAN]
         for variant in of_tokens:
             scorer.add(variant, layer, pooled.pop(variant.pooling))
+    scorer.loes = loes.order_of(train)
     for variant in mixes:
         scorer.add(variant, None, mix_of(variant.pooling, inputs)(means))
 
@@ -138,6 +142,8 @@ class _Scorer:
         self.writer, self.table = sweeps.Writer(part, model, len(pairs)), Table(pairs, sweeps.COLUMNS)
         self.left_out: dict[tuple[str, str], dict[str, list[str | None]]] = {}
         """correction and why it was left out -> pooling -> its options where it was"""
+        self.loes: list[tuple[int, float]] = []
+        """layers in the order that needs no labels, and their scores; none where no means were swept"""
         self.count = 0
         """combinations scored"""
 
@@ -189,4 +195,4 @@ class _Scorer:
     def close(self, left_out: dict[str, str]) -> None:
         """Finish the file."""
         self._write()
-        self.writer.close(left_out)
+        self.writer.close(left_out, self.loes)

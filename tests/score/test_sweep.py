@@ -19,6 +19,7 @@ from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import token_weights
 from pipeline.score import combinations
 from pipeline.score import sweep as sweep_module
+from pipeline.score.loes import order_of
 from pipeline.score.run import score_model
 from pipeline.score.settings import Score, Sweep
 from pipeline.score.sweep import nothing, sweep
@@ -86,7 +87,7 @@ class Given:
         swept = sweeps.read(path, self.pairs, "m")
         assert said == swept.left_out
         assert set(swept.keys["encoder"]) == {"m"}
-        self.keys = swept.keys
+        self.keys, self.loes = swept.keys, swept.loes
         return dict(zip(swept.keys.select(COLUMNS).iter_rows(), swept.scores)), swept.left_out
 
     def through_files(self, name, corrections, similarities):
@@ -126,6 +127,25 @@ def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
     for key, scores in expected.items():
         # the vectors are float32 and the same but for the order of sums in BLAS; whitening divides by what may be small
         assert found[key] == pytest.approx(scores, rel=1e-4, abs=1e-4), key
+
+
+@pytest.mark.parametrize("names", [["last", "mean"], ["last", "first_last"]])
+def test_the_order_of_layers_without_labels_is_that_of_the_means_of_the_train_sentences(given, names):
+    given.sweep(*names)
+    pool(given.dump, Pooling.parse("mean"), given.folder / "v.parquet", "m", given.inputs([]))
+    file = vectors.read(given.folder / "v.parquet", "pool@m")
+    expected = order_of({layer: file.layer(layer)[given.train] for layer in range(LAYERS)})
+    assert [layer for layer, _ in given.loes] == [layer for layer, _ in expected]
+    assert [score for _, score in given.loes] == pytest.approx([score for _, score in expected], abs=1e-4)
+    given.pairs = given.pairs.with_columns(label=1 - pl.col("label"))
+    before = given.loes
+    given.sweep(*names)
+    assert given.loes == before  # whatever the labels
+
+
+def test_where_no_means_are_swept_there_is_no_order_of_layers(given):
+    given.sweep("last", "max")
+    assert given.loes == []
 
 
 def test_combinations_say_what_they_are_options_of(given):
