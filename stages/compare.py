@@ -38,6 +38,7 @@ def main(pairs: In, sweeps: In, fits: In, tokens: In, table: Out, layers: Out, s
             "left_out": swept.left_out,
             "learned": learned.learned(fit, comparison),
             "attention": looked_at,
+            "loes": swept.loes,
         }
     tables.write(table, pl.concat(compared), tables.POOLINGS)
     tables.write(layers, pl.concat(by_layer), tables.CURVES)

@@ -9,16 +9,24 @@ from pipeline.catalog import entries
 from pipeline.dump import checks, gate, key, run
 from pipeline.dump.settings import Dump, of_model
 from pipeline.formats import manifest as manifests
-from pipeline.formats import pairs
+from pipeline.formats import pairs, unembeddings
 from pipeline.formats import tokens as token_files
 from pipeline.models import layers, load, weights
+from pipeline.models.unembedding import unembedding_of
 from pipeline.readouts.registry import readout_of
 
 
 def main(
-    model: Name, tokens: In, sentences: In, out: Out, manifest: Out, device: Device = "", threads: Threads = 0
+    model: Name,
+    tokens: In,
+    sentences: In,
+    out: Out,
+    unembedding: Out,
+    manifest: Out,
+    device: Device = "",
+    threads: Threads = 0,
 ) -> None:
-    """Run MODEL over TOKENS; write shards to the folder OUT, then MANIFEST."""
+    """Run MODEL over TOKENS; write shards to the folder OUT, its UNEMBEDDING, then MANIFEST."""
     use_threads(threads)
     entry = weights.drawn(entries.entry("models", model), model)
     params = of_model(settings.section(Dump), entry, model)
@@ -37,6 +45,7 @@ def main(
     dump_key, parts = key.key_of(fingerprint, read, params, depth, kernel)
     places = run.Places(out, dump_key, manifest)
     written = run.dump(network, read.ids, read.sentence_ids, params, places, read.spans, readout)
+    unembeddings.write(unembedding, unembedding_of(network), model)
     facts = {"model": model, "key": dump_key, "parts": parts, "sources": sources, "gate": reading}
     manifests.write(manifest, facts | {"truncated": int(read.truncated.sum())} | written)
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.analyse.groups import Group, groups_of
 from pipeline.analyse.nested import POOLING, Families, NestedSelection, Outcome
-from pipeline.analyse.options import Option, Variant, held_out_ranks, options_of, reference_of
+from pipeline.analyse.options import REFERENCE, Option, Variant, held_out_ranks, options_of, reference_of
 from pipeline.analyse.settings import Correlate
 from pipeline.formats import splits
 from pipeline.formats.sweeps import Swept
@@ -24,6 +24,8 @@ from pipeline.stats.significance import against_zero, holm, minimal_detectable_d
 
 ATTENTION, CONTROL = "attention", "diagonal"
 """the pooling whose gain could be mere training, and its control"""
+WITHOUT_LABELS = "layer without labels"
+"""the family of one test: the reference at the layer that LOES chooses against the one that train labels choose"""
 ALL = "best of all"
 """the family of one test: the best of all combinations against the reference"""
 SCHEMA = schema_of(POOLINGS)
@@ -51,10 +53,14 @@ def compare(
         row[:] = _train_scores(option, swept.scores, train, fold)
     selection = NestedSelection(options, on_train, train, families, settings)
     reported = [name for name in groups if chosen_on not in (name, subsets.get(name, [None])[0])] or [chosen_on]
-    rows = []
+    number, rows = without_labels(options, swept.loes), []
     for name in reported:
         outcomes, best = selection.on(swept.scores, groups[name])
-        rows += [row | _names(swept, groups[name]) for row in _rows(outcomes, best, families, reference, settings)]
+        of_split = _rows(outcomes, best, families, reference, settings)
+        if number is not None:
+            given = selection.given(number, swept.scores, groups[name])
+            of_split.insert(-1, _tested(WITHOUT_LABELS, given, outcomes[reference], settings))
+        rows += [row | _names(swept, groups[name]) for row in of_split]
     return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
 
 
@@ -66,6 +72,13 @@ def families_of(options: list[Option], reference: Variant) -> Families:
         "correction": [variant for variant in variants if variant == reference._replace(correction=variant.correction)],
         "similarity": [variant for variant in variants if variant == reference._replace(similarity=variant.similarity)],
     }
+
+
+def without_labels(options: list[Option], order: Sequence[tuple[int, float]]) -> int | None:
+    """The number of REFERENCE's option at the layer that LOES takes; None where either was not swept."""
+    wanted = [str(layer) for layer, _ in order[:1]]
+    found = [i for i, option in enumerate(options) if option.variant == REFERENCE and option.name in wanted]
+    return found[0] if found else None
 
 
 def layer_of(table: pl.DataFrame, pooling: str) -> str | None:

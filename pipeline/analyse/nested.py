@@ -112,6 +112,12 @@ class NestedSelection:
         outcomes = {variant: self._outcome(choice, measured) for variant, choice in choice_of.items()}
         return outcomes, self._outcome(best, measured)
 
+    def given(self, number: int, scores: np.ndarray, group: Group) -> Outcome:
+        """What an option, by its number, reaches on a group where train labels did not choose it."""
+        measured = self._measure([number], scores, group, self.settings.resamples)
+        always = np.full(self.settings.resamples, number)
+        return self._outcome(_Choice(number, always), measured)
+
     def _resampled(self, scores: np.ndarray, group: Group, count: int) -> np.ndarray:
         """rho of scores (K, n) in resamples of a group -> (K, count); the first ones do not depend on their number."""
         seed = stream_seed(self.settings.seed, group.name)

@@ -13,7 +13,8 @@ from pathlib import Path
 from pipeline.base.settings import Study, read_yaml
 
 MODEL_FOLDERS = tuple(
-    f"data/{name}" for name in ("finetuned", "fitted", "manifests", "pooled", "probes", "sweeps", "tokens")
+    f"data/{name}"
+    for name in ("finetuned", "fitted", "manifests", "pooled", "probes", "sweeps", "tokens", "unembeddings")
 )
 BASELINE_FOLDERS = ("data/baselines",)
 

@@ -1,10 +1,12 @@
 """The scores of every pooling, correction, similarity and layer of one model: `data/sweeps/MODEL/scores.parquet`.
 
-The columns of C5, and three that say what a combination is an option of. Row groups hold whole combinations, a
+The columns of C5, and three that say what a combination is an option of; in the footer, what was left out, and the
+layers in the order that LOES chooses without labels. Row groups hold whole combinations, a
 combination's pairs one behind the other in the order of pair_id.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,12 @@ class Swept:
     """(K, P) in the order of pair_id"""
     left_out: dict[str, str]
     """pooling, or pooling with a correction, that could not be computed -> why"""
+    loes: list[tuple[int, float]] = field(default_factory=list)
+    """layers of the mean in the order that LOES chooses without labels, the best first, and their scores"""
 
 
 class Writer:
-    """Writes combinations as they are scored; what was left out is a fact in the footer, known at the end."""
+    """Writes combinations as they are scored; facts that are known at the end are in the footer."""
 
     def __init__(self, part: Path, encoder: str, pairs: int) -> None:
         self.encoder, self.rows = encoder, pairs * max(1, ROWS // pairs)
@@ -48,9 +52,9 @@ class Writer:
         """Rows of whole combinations."""
         self.sink.write_table(scores.to_arrow(table, COLUMNS), row_group_size=self.rows)
 
-    def close(self, left_out: dict[str, str]) -> None:
-        """Finish the file."""
-        facts = {"encoder": self.encoder, "left_out": left_out}
+    def close(self, left_out: dict[str, str], loes: Sequence[tuple[int, float]] = ()) -> None:
+        """Finish the file with what was left out and the order of layers (`Swept`)."""
+        facts = {"encoder": self.encoder, "left_out": left_out, "loes": list(loes)}
         self.sink.add_key_value_metadata(parquet.metadata_of(parquet.schema_of(COLUMNS), facts))
         self.sink.close()
 
@@ -77,7 +81,9 @@ def read(path: str | Path, pairs: pl.DataFrame, model: str) -> Swept:
     combinations = pl.DataFrame(pa.concat_tables([_key_schema().empty_table(), *keys]))
     if combinations.is_duplicated().any():
         raise damaged(path, "has a combination twice", stage)
-    return Swept(combinations, values.reshape(-1, count), facts["left_out"])
+    return Swept(
+        combinations, values.reshape(-1, count), facts["left_out"], [(layer, score) for layer, score in facts["loes"]]
+    )
 
 
 def check_pairs(table: pa.Table, pairs: pl.DataFrame, path: str | Path, stage: str) -> None:

@@ -73,11 +73,11 @@ CORRELATIONS: Columns = {
 
 POOLINGS: Columns = {
     "encoder": (TEXT, "name of the model"),
-    "family": (TEXT, "what is compared: pooling, correction, similarity, or best of all"),
+    "family": (TEXT, "pooling, correction, similarity, layer without labels, or best of all: what is compared"),
     "pooling": (TEXT, "as params.yaml lists it"),
     "correction": (TEXT, ""),
     "similarity": (TEXT, ""),
-    "layer": (TEXT, "chosen on train: a layer, two layers such as 0+2, or none"),
+    "layer": (TEXT, "chosen on train: a layer, two layers such as 0+2, or none; by LOES in a layer without labels"),
     "against": (TEXT, "the pooling it is compared with; empty for the reference itself"),
     "split": (TEXT, ""),
     "n": (pl.Int64, "pairs"),
@@ -189,7 +189,7 @@ SUMMARY: dict[str, tuple[type | tuple[type, ...], str]] = {
     "control": ((dict, type(None)), "permute_labels or pair_at_random -> its seed; null for the pairs as they are"),
     "chosen_on": (str, "the split that layers were chosen on"),
     "subsets": (dict, "name -> [split, n]"),
-    "models": (dict, "model -> what was left out, learned and looked at"),
+    "models": (dict, "model -> what was left out, learned and looked at, and the order and scores of layers by LOES"),
 }
 """`results/poolings.json`: what the stage compare found besides tables"""
 

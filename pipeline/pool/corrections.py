@@ -1,5 +1,7 @@
 """Corrections of sentence vectors for anisotropy, fitted on the vectors of the train sentences alone.
 
+`embed_filter_K` is not fitted at all: it takes the unembedding of the model instead.
+
 CORRECTIONS maps a name to a function: `TrainVectors` (and K) -> a function of vectors (S, D) -> (S, D') float64. In
 params.yaml a name such as whitening_64 is an entry and its K.
 """
@@ -11,13 +13,34 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.base.errors import InputError
+from pipeline.formats.unembeddings import Unembedding
 
 Apply = Callable[[np.ndarray], np.ndarray]
 """vectors (S, D) -> (S, D')"""
 
 
-class RankError(InputError):
-    """More directions were asked for than the train vectors have."""
+class CorrectionError(InputError):
+    """Vectors that a correction cannot be applied to: it is left out there, and `why` says so in a few words."""
+
+    why = ""
+
+
+class RankError(CorrectionError):
+    """More directions were asked for than there are."""
+
+    why = "too few dimensions"
+
+
+class NoUnembeddingError(CorrectionError):
+    """An encoder that has no unembedding, or a model whose unembedding is not known."""
+
+    why = "there is no unembedding"
+
+
+class WidthError(CorrectionError):
+    """The vectors are not as wide as the states of the model whose unembedding is to filter them."""
+
+    why = "not as wide as the model"
 
 
 @dataclass(frozen=True)
@@ -66,8 +89,8 @@ class Spectrum:
 class TrainVectors:
     """The train vectors of an encoder at a layer, (n, D), and what several corrections need of them, computed once."""
 
-    def __init__(self, vectors: np.ndarray) -> None:
-        self.vectors = vectors.astype(np.float64)
+    def __init__(self, vectors: np.ndarray, unembedding: Unembedding | None = None) -> None:
+        self.vectors, self.unembedding = vectors.astype(np.float64), unembedding
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -88,6 +111,20 @@ def none(train: TrainVectors) -> Apply:
 def centre(train: TrainVectors) -> Apply:
     """v - m, m the mean train vector."""
     return lambda vectors: vectors - train.mean
+
+
+def remove_mean_direction(train: TrainVectors) -> Apply:
+    """v - (v . u) u, u = m / |m| the direction of the mean train vector m (R2 of arXiv 2511.11041).
+
+    Unlike `centre` it leaves the same of a vector whatever the length of m, and no vector keeps anything of m. Of the
+    paper only the abstracts of both versions and equations 1 and 2 of v1 could be read: m is the mean of the vectors as
+    the model gives them, and so it is here. Whether it scales them to length 1 before could not be seen; the cosine
+    does not depend on what follows. Where the train vectors have no mean there is nothing to remove.
+    """
+    length = np.linalg.norm(train.mean)
+    has_mean = length > 1e-12 * np.abs(train.vectors).max()
+    direction = train.mean / length if has_mean else np.zeros_like(train.mean)
+    return lambda vectors: vectors - np.outer(vectors @ direction, direction)
 
 
 def standardise(train: TrainVectors) -> Apply:
@@ -122,10 +159,43 @@ def whitening(train: TrainVectors, k: int) -> Apply:
     return lambda vectors: (vectors - train.mean) @ scaled
 
 
+def embed_filter(train: TrainVectors, k: int) -> Apply:
+    """V^T (g * v), V (D, D // K) the middle right singular vectors of the unembedding, by the size of their singular
+    values, and g the gain of the norm before it (EmbedFilter, arXiv 2606.07502).
+
+    Both edges go, (D - D // K) // 2 of the largest and the rest of the smallest: frequent words are written there. So
+    does the authors' code (github CentreChen/EmbFilter, commit c3958e3, set_lm_embed, where K is filter_ratio, 2 by
+    default); of the paper only the abstract and summaries could be read. There it is applied to norm(h) of each token,
+    before pooling. Here vectors are pooled from layers without the final norm (C1), so the gain, and the centring of a
+    LayerNorm, are applied to v; the length of each token, which the norm divides by, and the norm's bias are not. With
+    the pooling `last` and an RMSNorm the cosine at the last layer is the same. embed_filter_1 keeps all directions:
+    the gain alone, the control.
+    """
+    if train.unembedding is None:
+        raise NoUnembeddingError(f"embed_filter_{k}: there is no unembedding to filter by")
+    directions, gain = train.unembedding.directions, train.unembedding.gain
+    if train.vectors.shape[1] != len(gain):
+        raise WidthError(
+            f"embed_filter_{k}: vectors of {train.vectors.shape[1]} dimensions, expected {len(gain)} as in the model"
+        )
+    kept = len(gain) // k
+    if not kept:
+        raise RankError(f"embed_filter_{k}: {len(gain)} dimensions, expected k from 1 to {len(gain)}")
+    first = (len(gain) - kept) // 2
+    matrix = (directions[first : first + kept] * gain).T.astype(np.float64)  # (D, kept)
+    if train.unembedding.centred:
+        matrix -= matrix.mean(axis=0)  # of v - mean(v), as v - mean(v) is linear in v
+    return lambda vectors: vectors @ matrix
+
+
 CORRECTIONS: dict[str, Callable[..., Apply]] = {
     "none": none,
     "centre": centre,
+    "remove_mean_direction": remove_mean_direction,
     "standardise": standardise,
     "all_but_the_top_K": all_but_the_top,
     "whitening_K": whitening,
+    "embed_filter_K": embed_filter,
 }
+BY_UNEMBEDDING = ("embed_filter_K",)
+"""those that take the unembedding of the model"""

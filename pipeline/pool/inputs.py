@@ -1,4 +1,6 @@
-"""What poolings take beside the states: weights of tokens, learned parameters, and which sentences are of train."""
+"""What poolings and corrections take beside the states: weights of tokens, learned parameters, the unembedding, and
+which sentences are of train.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,13 +12,14 @@ import numpy as np
 from pipeline.base.errors import InputError
 from pipeline.formats import fits as fit_files
 from pipeline.formats.damage import foreign
+from pipeline.formats.unembeddings import Unembedding
 from pipeline.pool.names import Pooling
 from pipeline.pool.weighted import token_weights
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What some poolings take beside the states."""
+    """What some poolings, and corrections of what they give, take beside the states."""
 
     weights: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     """entry of `weighted.WEIGHTED` -> {sentence_id: (T,)}"""
@@ -24,6 +27,8 @@ class Inputs:
     """entry -> {run: {layer: what was learned}}"""
     train: np.ndarray | None = None
     """ids of the train sentences (n,), on which a common component that is removed is fitted"""
+    unembedding: Unembedding | None = None
+    """of the model, for corrections"""
 
     def learned(self, pooling: Pooling) -> dict[int, np.ndarray]:
         """What was learned for a pooling: {layer: (D,) or a number}.

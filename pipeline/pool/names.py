@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.base.errors import InputError, did_you_mean
 from pipeline.formats import fits
-from pipeline.pool.corrections import CORRECTIONS, Apply, TrainVectors
+from pipeline.pool.corrections import BY_UNEMBEDDING, CORRECTIONS, Apply, TrainVectors
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
 from pipeline.pool.recurrent import RECURRENT
@@ -49,6 +49,8 @@ class Pooling:
     def parse(cls, text: str, others: Iterable[str] = ()) -> "Pooling":
         """A name of params.yaml. InputError that names the near misses, also among `others` that may stand there."""
         entry, numbers = _parsed(text, KINDS, "pooling", others)
+        if entry == "updates_I_J" and numbers[0] >= numbers[1]:
+            raise InputError(f"pooling is {text!r}: I is {numbers[0]} there, expected less than J, {numbers[1]}")
         return cls(text, entry, numbers, KINDS[entry])
 
     def __str__(self) -> str:
@@ -79,7 +81,7 @@ class Pooling:
         """The layers without which a mix cannot be computed."""
         if self.entry == "first_last":
             return (1,)
-        return self.numbers if self.entry == "layers_I_J" else ()
+        return self.numbers if self.entry.endswith("_I_J") else ()
 
     def with_run(self, run: int) -> "Pooling":
         """The same of another run of what is learned."""
@@ -106,10 +108,16 @@ class Correction:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def by_unembedding(self) -> bool:
+        """Whether it takes the unembedding of the model."""
+        return self.entry in BY_UNEMBEDDING
+
     def fit(self, train: np.ndarray | TrainVectors) -> Apply:
         """Train vectors (n, D) -> a function of vectors (S, D) -> (S, D').
 
-        RankError for more directions than there are. `TrainVectors` shares what several corrections compute.
+        CorrectionError for vectors that cannot have it, such as RankError for more directions than there are.
+        `TrainVectors` shares what several corrections compute.
         """
         vectors = train if isinstance(train, TrainVectors) else TrainVectors(train)
         return CORRECTIONS[self.entry](vectors, *(() if self.k is None else (self.k,)))

@@ -65,4 +65,7 @@ def layers_used(pooling: Pooling, layers: Iterable[int]) -> list[int]:
     """Which of the layers of a dump go into the vectors: all but for a mix of some."""
     if pooling.entry == "first_last":
         return [*pooling.layers_needed, max(layers)]
+    if pooling.entry == "updates_I_J":
+        first, last = pooling.numbers
+        return [layer for layer in layers if first <= layer <= last]
     return list(pooling.layers_needed or layers)

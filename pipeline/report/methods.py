@@ -63,6 +63,9 @@ def of_poolings(method: Method, chosen_on: str) -> list[str]:
             "one test of its own, with fewer resamples where there are many combinations.",
             "**Minimum detectable difference.** A test finds a true difference of that size in 80 % of samples, before "
             "Holm's correction.",
+            "**Without labels.** LOES (arXiv 2605.23033) takes the layer whose mean vectors of train sentences are the "
+            "most isotropic: the mean of the eigenvalues of their covariance over their standard deviation is the "
+            "largest. Its difference from the layer that labels choose is one test, without correction.",
             "**Learned poolings** are means over their runs. Their layers are chosen on train pairs that a run had "
             "held out. Intervals and p-values take these runs as they are: they say what to expect of other test "
             "pairs, not of learning from other train pairs.",

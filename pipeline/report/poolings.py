@@ -55,7 +55,7 @@ def _why(model: Mapping[str, Any]) -> str:
 
 def _model(model: str, rows: pl.DataFrame, found: Mapping[str, Any]) -> list[str]:
     """Everything on one model."""
-    lines = [f"## {escaped(model)}", "", *combinations.sections(rows)]
+    lines = [f"## {escaped(model)}", "", *combinations.sections(rows), *combinations.without_labels(rows)]
     lines += [*learned.sections(model, found["learned"]), *attention.sections(model, found["attention"])]
     if found["left_out"]:
         listed = [f"{words(name)} ({escaped(reason)})" for name, reason in found["left_out"].items()]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pipeline.report.combinations import WITHOUT_LABELS
 from pipeline.report.numbers import is_significant
 from pipeline.report.pictures import (
     BLACK,
@@ -44,6 +45,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "state_per_head": {"color": BLUE, "marker": "P", "linestyle": (0, (4, 1))},
 }
 """how poolings look. Where learned ones kept the mean their lines coincide, and all of them can still be seen."""
+RING = "mean's layer without labels"
 COMMON = {"markersize": 3.5, "linewidth": 1.5}
 
 
@@ -62,7 +64,9 @@ def draw(table: pl.DataFrame, curves: pl.DataFrame, split: str | None) -> "Figur
             return figure
         axes = figure.subplots(len(models), 2, squeeze=False, width_ratios=[1.15, 1], height_ratios=heights)
         for (left, right), model in zip(axes, models):
-            draw_curves(left, curves.filter(pl.col("layer").is_not_null(), encoder=model))
+            of_model = curves.filter(pl.col("layer").is_not_null(), encoder=model)
+            draw_curves(left, of_model)
+            ring(left, of_model, table.filter(encoder=model, family=WITHOUT_LABELS))
             draw_differences(right, compared[model], reference_of(table.filter(encoder=model)))
             left.set_title(plain(f"{model}, {split}"))
         legend_above(figure, *axes[:, 0])
@@ -80,6 +84,16 @@ def draw_curves(axis: "Axes", rows: pl.DataFrame) -> None:
         )
     axis.set_ylabel("Spearman's rho with the labels")
     whole_numbers(axis)
+
+
+def ring(axis: "Axes", curves: pl.DataFrame, chosen: pl.DataFrame) -> None:
+    """Around the point of the curve that LOES chooses without labels; nothing where it chose none."""
+    if chosen.is_empty():
+        return
+    layer, pooling = chosen.select("layer", "pooling").row(0)
+    points = curves.filter(layer=int(layer), pooling=pooling)
+    look: dict[str, Any] = {"facecolors": "none", "edgecolors": BLACK, "linewidths": 1.3, "zorder": 4}
+    axis.scatter(values(points["layer"]), values(points["spearman"]), s=90, **look, label=RING)
 
 
 def looks_of(poolings: list[str]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pipeline.base.errors import InputError
 from pipeline.formats.parquet import Column, schema_of
 from pipeline.formats.scores import COLUMNS
-from pipeline.pool.corrections import RankError, TrainVectors
+from pipeline.formats.unembeddings import Unembedding
+from pipeline.pool.corrections import CorrectionError, NoUnembeddingError, TrainVectors
 from pipeline.pool.names import Correction
 from pipeline.score.similarities import Similarity, score_pairs
 
@@ -73,8 +74,16 @@ class Scored:
 
     scores: list[tuple[Correction, Similarity, np.ndarray]]
     """each with (P,) scores"""
-    low_rank: list[Correction]
-    """corrections that want more dimensions than the train vectors have, as those of last tokens at layer 0"""
+    left_out: list[tuple[Correction, str]]
+    """corrections that these vectors cannot have, such as more dimensions than last tokens have at layer 0, and why"""
+
+
+def usable(
+    corrections: Sequence[Correction], unembedding: Unembedding | None
+) -> tuple[list[Correction], dict[str, str]]:
+    """Which corrections an encoder with this unembedding, or without one, can have; {name: why} of the others."""
+    without = {str(c): NoUnembeddingError.why for c in corrections if c.by_unembedding and unembedding is None}
+    return [correction for correction in corrections if str(correction) not in without], without
 
 
 def at_layers(layers: Iterable[Any]) -> str:
@@ -89,16 +98,20 @@ def score_vectors(
     train: np.ndarray,
     corrections: Sequence[Correction],
     similarities: Sequence[Similarity],
+    unembedding: Unembedding | None = None,
 ) -> Scored:
-    """Sentence vectors (S, D), pairs (C2) and the ids of the train sentences (n,) -> scores of every combination."""
+    """Sentence vectors (S, D), pairs (C2) and the ids of the train sentences (n,) -> scores of every combination.
+
+    unembedding: of the model whose vectors they are, for corrections that take it.
+    """
     first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
-    train_vectors, scores, low_rank = TrainVectors(vectors[train]), [], []
+    train_vectors, scores, left_out = TrainVectors(vectors[train], unembedding), [], []
     for correction in corrections:
         try:
             corrected = correction.fit(train_vectors)(vectors)
-        except RankError:
-            low_rank.append(correction)
+        except CorrectionError as error:
+            left_out.append((correction, error.why))
             continue
         for similarity, of_pairs in zip(similarities, score_pairs(corrected, first, second, similarities)):
             scores.append((correction, similarity, of_pairs))
-    return Scored(scores, low_rank)
+    return Scored(scores, left_out)

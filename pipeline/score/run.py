@@ -11,7 +11,8 @@ from pipeline.formats.damage import foreign
 from pipeline.formats.norms import Norms
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
-from pipeline.score.combinations import Table, at_layers, score_vectors
+from pipeline.formats.unembeddings import Unembedding
+from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Score
 
 Log = Callable[[str], None]
@@ -23,10 +24,15 @@ def to_stderr(line: str) -> None:
 
 
 def score_model(
-    path: str | Path, model: str, pairs: pl.DataFrame, settings: Score, log: Log = to_stderr
+    path: str | Path,
+    model: str,
+    pairs: pl.DataFrame,
+    settings: Score,
+    log: Log = to_stderr,
+    unembedding: Unembedding | None = None,
 ) -> Iterator[pl.DataFrame]:
     """A model's vectors (C4) at every layer, after every correction, by every similarity -> rows of C5, in parts."""
-    yield from _score_file(vectors.read(path, f"pool@{model}"), model, pairs, settings, log)
+    yield from _score_file(vectors.read(path, f"pool@{model}"), model, pairs, settings, log, unembedding)
 
 
 def norms_of_model(path: str | Path, model: str) -> dict[str, Norms]:
@@ -42,7 +48,7 @@ def score_baseline(
     measures = baselines.read_info(folder, name)["measures"]
     if not measures:
         file = vectors.read(Path(folder) / "vectors.parquet", f"baseline@{name}")
-        yield from _score_file(file, name, pairs, settings, log)
+        yield from _score_file(file, name, pairs, settings, log, None)
         return
     table, brought = Table(pairs), baselines.read_scores(folder, name, len(pairs))
     for measure in measures:
@@ -52,20 +58,26 @@ def score_baseline(
 
 
 def _score_file(
-    file: vectors.Vectors, encoder: str, pairs: pl.DataFrame, settings: Score, log: Log
+    file: vectors.Vectors,
+    encoder: str,
+    pairs: pl.DataFrame,
+    settings: Score,
+    log: Log,
+    unembedding: Unembedding | None,
 ) -> Iterator[pl.DataFrame]:
-    """Layer by layer. A correction that wants more dimensions than the vectors have is left out, and logged."""
+    """Layer by layer. A correction that the vectors cannot have is left out, and logged with the reason."""
     if file.info.encoder != encoder:
         raise foreign(file.path, f"holds the vectors of {file.info.encoder}", file.stage)
     train, needed = train_sentences(pairs), sentence_count(pairs)
-    low_rank: dict[str, list[int | None]] = {}
+    corrections, without = usable(settings.corrections, unembedding)
+    left_out: dict[tuple[str, str], list[int | None]] = {item: [] for item in without.items()}
     for number in file.layers:
         table = Table(pairs)
         rows = file.layer(number)
         if len(rows) != needed:
             raise foreign(file.path, f"holds {len(rows)} sentences, but the pairs have {needed}", file.stage)
         layer = number if file.info.layers else None
-        scored = score_vectors(rows, pairs, train, settings.corrections, settings.similarities)
+        scored = score_vectors(rows, pairs, train, corrections, settings.similarities, unembedding)
         for correction, similarity, scores in scored.scores:
             table.add(
                 scores,
@@ -75,8 +87,8 @@ def _score_file(
                 layer=layer,
                 similarity=str(similarity),
             )
-        for correction in scored.low_rank:
-            low_rank.setdefault(str(correction), []).append(layer)
+        for correction, why in scored.left_out:
+            left_out.setdefault((str(correction), why), []).append(layer)
         yield from table.parts()
-    for name, layers in low_rank.items():
-        log(f"{encoder}: {name} is left out{at_layers(layers)}, where the vectors have too low a rank")
+    for (name, why), layers in left_out.items():
+        log(f"{encoder}: {name} is left out{at_layers(layers)}: {why}")

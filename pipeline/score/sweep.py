@@ -5,6 +5,7 @@ and each column of the dump is read once. Nothing is kept but the scores of the 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ from pipeline.formats.dumps import States
 from pipeline.formats.fits import Fits
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
+from pipeline.formats.unembeddings import Unembedding
 from pipeline.pool.batches import mix_of, pool_layer
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, STATE, Pooling, mismatch
 from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import without_common
-from pipeline.score.combinations import Table, at_layers, score_vectors
+from pipeline.score import loes
+from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Sweep
 from pipeline.score.swept import PAIRS_OF_LAYERS, SweptPooling, Variant
 
@@ -36,18 +39,19 @@ def sweep(
 ) -> dict[str, str]:
     """The states of a dump and pairs (C2) -> the file of `formats.sweeps`.
 
-    Poolings that this dump or fit cannot give are left out -> {name: why}, which the file has too. Raises InputError
-    for states of another dataset, and where nothing is left.
+    Poolings that this dump or fit cannot give, and corrections that the vectors cannot have, are left out -> {name:
+    why}, which the file has too. Raises InputError for states of another dataset, and where nothing is left.
     """
     pairs = pairs.sort("pair_id")
     dump.check_sentences(sentence_count(pairs))
     listed, left_out = listed_for(settings.poolings, dump)
-    left_out |= missing(listed, dump, inputs.fits)
+    corrections, without = usable(settings.corrections, inputs.unembedding)
+    left_out |= missing(listed, dump, inputs.fits) | without
     with replacing(path) as part:
-        scorer = _Scorer(part, pairs, model, settings)
+        scorer = _Scorer(part, pairs, model, replace(settings, corrections=corrections), inputs.unembedding)
         listed = [pooling for pooling in listed if str(pooling) not in left_out]
         _score_layers(dump, variants_of(listed, dump, inputs.fits), inputs, scorer)
-        left_out |= scorer.too_few_dimensions()
+        left_out |= scorer.reasons()
         if not scorer.count:
             reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
             raise InputError(
@@ -92,6 +96,8 @@ def reason_against(swept: SweptPooling, dump: States, fits: Fits) -> str | None:
         return "not fitted (section fit)"
     if dump.keep == "pooled" and pooling.kind != "mix" and pooling.entry not in FROM_STATISTICS:
         return "needs every token (dump.keep)"
+    if pooling.entry == "updates" and len(dump.layers) < 2:
+        return "needs two layers (dump.layers)"
     if absent := sorted(set(pooling.layers_needed) - set(dump.layers)):
         return f"needs layer {absent[0]} (dump.layers)"
     return None
@@ -107,17 +113,20 @@ def variants_of(listed: Iterable[SweptPooling], dump: States, fits: Fits) -> lis
 
 
 def _score_layers(dump: States, variants: list[Variant], inputs: Inputs, scorer: "_Scorer") -> None:
-    """One layer after the other, then the mixes of all."""
+    """One layer after the other, then the mixes of all; and the order of layers by their means, without labels."""
     mixes = [variant for variant in variants if variant.pooling.kind == "mix"]
     of_tokens = [variant for variant in variants if variant.pooling.kind != "mix"]
     wanted = dict.fromkeys([variant.pooling for variant in of_tokens] + ([MEAN] if mixes else []))
-    means = {}
+    means, train, looked_at = {}, {}, loes.looked_at(scorer.train)
     for layer in progress(dump.layers, "sweep", "layer"):
         pooled = vectors_of(dump, layer, wanted, inputs)
+        if MEAN in wanted:
+            train[layer] = pooled[MEAN][looked_at]
         if mixes:
             means[layer] = pooled[MEAN]
         for variant in of_tokens:
             scorer.add(variant, layer, pooled.pop(variant.pooling))
+    scorer.loes = loes.order_of(train)
     for variant in mixes:
         scorer.add(variant, None, mix_of(variant.pooling, inputs)(means))
 
@@ -140,11 +149,16 @@ def vectors_of(dump: States, layer: int, poolings: Iterable[Pooling], inputs: In
 class _Scorer:
     """Scores vectors by every correction and similarity, and writes them in large parts."""
 
-    def __init__(self, part: Path, pairs: pl.DataFrame, model: str, settings: Sweep) -> None:
+    def __init__(
+        self, part: Path, pairs: pl.DataFrame, model: str, settings: Sweep, unembedding: Unembedding | None
+    ) -> None:
         self.pairs, self.train, self.model, self.settings = pairs, train_sentences(pairs), model, settings
+        self.unembedding = unembedding
         self.writer, self.table = sweeps.Writer(part, model, len(pairs)), Table(pairs, sweeps.COLUMNS)
-        self.low_rank: dict[str, dict[str, list[str | None]]] = {}
-        """correction -> pooling -> its options with too few dimensions for it"""
+        self.left_out: dict[tuple[str, str], dict[str, list[str | None]]] = {}
+        """correction and why it was left out -> pooling -> its options where it was"""
+        self.loes: list[tuple[int, float]] = []
+        """layers in the order that needs no labels, and their scores; none where no means were swept"""
         self.count = 0
         """combinations scored"""
 
@@ -156,7 +170,7 @@ class _Scorer:
         """
         settings = self.settings
         corrections = settings.corrections[:1] if variant.listed == PAIRS_OF_LAYERS else settings.corrections
-        scored = score_vectors(vectors, self.pairs, self.train, corrections, settings.similarities)
+        scored = score_vectors(vectors, self.pairs, self.train, corrections, settings.similarities, self.unembedding)
         for correction, similarity, scores in scored.scores:
             self.table.add(
                 scores,
@@ -170,20 +184,22 @@ class _Scorer:
                 option=variant.option(layer),
             )
         self.count += len(scored.scores)
-        for correction in scored.low_rank:
-            self.low_rank.setdefault(str(correction), {}).setdefault(variant.listed, []).append(variant.option(layer))
+        for correction, why in scored.left_out:
+            options = self.left_out.setdefault((str(correction), why), {})
+            options.setdefault(variant.listed, []).append(variant.option(layer))
         if self.table.full:
             self._write()
 
-    def too_few_dimensions(self) -> dict[str, str]:
-        """Corrections that could not be fitted everywhere -> where, poolings of the same layers together."""
-        reasons = {}
-        for correction, options in self.low_rank.items():
+    def reasons(self) -> dict[str, str]:
+        """Corrections that some vectors could not have -> why and where, poolings of the same layers together."""
+        reasons: dict[str, str] = {}
+        for (correction, why), options in self.left_out.items():
             together: dict[str, list[str]] = {}
             for pooling, layers in options.items():
                 together.setdefault(at_layers(dict.fromkeys(layers)), []).append(pooling)  # runs share their layers
             places = "; ".join(", ".join(poolings) + where for where, poolings in together.items())
-            reasons[correction] = f"too few dimensions for {places}"
+            earlier = f"{reasons[correction]}; " if correction in reasons else ""
+            reasons[correction] = f"{earlier}{why} for {places}"
         return reasons
 
     def _write(self) -> None:
@@ -194,4 +210,4 @@ class _Scorer:
     def close(self, left_out: dict[str, str]) -> None:
         """Finish the file."""
         self._write()
-        self.writer.close(left_out)
+        self.writer.close(left_out, self.loes)

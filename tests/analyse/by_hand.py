@@ -27,8 +27,11 @@ class ByHand:
         self.labels, self.component = pairs["label"].to_numpy(), pairs["component"].to_numpy()
         self.rows_of = options()
 
-    def table(self, train, split, name):
-        """The rows of a split (row numbers of its pairs), in order, with what is resampled in `fixed` and `nested`."""
+    def table(self, train, split, name, without_labels):
+        """The rows of a split (row numbers of its pairs), in order, with what is resampled in `fixed` and `nested`.
+
+        without_labels: the layer that LOES takes.
+        """
         samples = [self.samples(train, "train"), self.samples(split, name)]
         every = [(variant, option) for variant, choice in self.rows_of.items() for option in choice]
         self.on_train = {
@@ -45,6 +48,7 @@ class ByHand:
                 control = next(row for row in rows if row["pooling"] == "diagonal")
                 rows.append(self.row(family, of["attention", "none", "cosine"], control, split))
             table += holm(rows)
+        table.append(self.row("layer without labels", [(MEAN, without_labels)], reference, split))
         return [*table, self.row("best of all", every, reference, split)]
 
     def samples(self, rows, name):

@@ -69,9 +69,9 @@ def keys_of(rows, encoder="m"):
     return keys.insert_column(0, pl.Series("encoder", [encoder] * len(rows), pl.String))
 
 
-def swept(rows, scores, left_out=None):
+def swept(rows, scores, left_out=None, loes=()):
     """Rows of a sweep and their scores -> what `formats.sweeps.read` gives."""
-    return Swept(keys_of(rows), scores, left_out or {})
+    return Swept(keys_of(rows), scores, left_out or {}, list(loes))
 
 
 def rho(scores, labels):

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from pipeline.analyse.compare import ALL, SCHEMA, compare, layer_of
+from pipeline.analyse.compare import ALL, SCHEMA, WITHOUT_LABELS, compare, layer_of
 from pipeline.analyse.settings import Correlate
 from pipeline.stats.folds import folds
 from tests.analyse.by_hand import ByHand
@@ -40,13 +40,15 @@ def test_the_comparison_equals_resampling_by_hand(rng, graded):
     fold = fold_of(pairs, 44)
     subsets = {"train-20": ["train", 20], "test-20": ["test", 20]}
     mixed = pairs.sample(fraction=1, shuffle=True, seed=int(rng.integers(99)))  # scores are in the order of pair_id
-    table = compare(swept(ROWS, scores), mixed, subsets, SETTINGS, fold)
+    layer = int(rng.integers(2))
+    order = [(layer, -0.5), (1 - layer, 0.5)]
+    table = compare(swept(ROWS, scores, loes=order), mixed, subsets, SETTINGS, fold)
     assert dict(table.schema) == SCHEMA
     oracle = ByHand(scores, pairs, fold, SETTINGS)
     for split, rows in {"test": np.arange(44, 80), "test-20": np.arange(44, 64)}.items():
-        expected = oracle.table(np.arange(44), rows, split)
+        expected = oracle.table(np.arange(44), rows, split, str(layer))
         found = table.filter(split=split)
-        assert len(found) == len(expected) == 1 + 7 + 1 + 1 + 1
+        assert len(found) == len(expected) == 1 + 7 + 1 + 1 + 1 + 1
         for row, by_hand in zip(found.iter_rows(named=True), expected):
             for name in (name for name in by_hand if name not in ("fixed", "nested")):
                 value = by_hand[name]
@@ -160,6 +162,31 @@ def test_a_layer_is_not_chosen_for_what_its_runs_know_by_heart(rng):
     assert table["layer"].unique().to_list() == ["0"]
     expected = np.mean([rho(scores[i, 200:], labels[200:]) for i in (2, 4)])
     assert table["spearman"][0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_layer_that_is_chosen_without_labels_is_compared_with_the_one_that_labels_choose(rng):
+    pairs = pairs_of(rng, {"train": 200, "test": 200}, sharing=1)
+    scores = signals_and_noise(rng, pairs, [0.0, 3.0, 1.0, 1.0])
+    rows, families = [*curve("mean"), *curve("max")], ["pooling", "pooling", WITHOUT_LABELS, ALL]
+    wrong = compare(swept(rows, scores, loes=[(0, 0.1), (1, 0.2)]), pairs, {}, SETTINGS)
+    right = compare(swept(rows, scores, loes=[(1, 0.1), (0, 0.2)]), pairs, {}, SETTINGS)
+    assert wrong["family"].to_list() == right["family"].to_list() == families
+    found = wrong.row(2, named=True)
+    assert (found["layer"], found["against"], wrong["layer"][0]) == ("0", "mean", "1")
+    assert found["difference"] == pytest.approx(found["spearman"] - wrong["spearman"][0], abs=1e-12)
+    assert found["difference_high"] < 0
+    assert found["p"] < 0.05
+    found = right.row(2, named=True)
+    assert (found["layer"], found["difference"], found["p"]) == ("1", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "loes"), [(curve("mean"), []), (curve("max"), [(1, 0.1)]), (curve("mean"), [(5, 0.1), (1, 0.2)])]
+)
+def test_without_the_mean_or_its_order_no_layer_is_chosen_without_labels(rng, rows, loes):
+    pairs = pairs_of(rng, {"train": 40, "test": 40})
+    table = compare(swept(rows, signals_and_noise(rng, pairs, [1, 1]), loes=loes), pairs, {}, SETTINGS)
+    assert WITHOUT_LABELS not in table["family"].to_list()
 
 
 def test_an_empty_sweep_has_an_empty_table(rng):

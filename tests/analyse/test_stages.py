@@ -160,6 +160,7 @@ def test_compare_leaves_a_model_without_a_sweep_out_of_its_tables_and_says_why(s
         "left_out": {"everything": "nobody trained it"},
         "learned": {"nothing": "it is a control"},
         "attention": None,
+        "loes": [],
     }
     assert models["m"]["attention"] is None  # attention was not swept
 

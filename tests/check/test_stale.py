@@ -15,7 +15,7 @@ def workspace(tmp_path):
     outs = []
     for model in ("kept", "gone"):
         outs += [f"data/pooled/{model}/vectors.parquet", f"data/tokens/{model}.parquet", f"data/manifests/{model}.json"]
-        outs += [f"data/probes/{model}.parquet"]
+        outs += [f"data/probes/{model}.parquet", f"data/unembeddings/{model}.safetensors"]
         outs += [f"data/fitted/{model}", f"data/sweeps/{model}", f"data/states/{model}"]
     outs += ["data/baselines/words", "data/baselines/letters"]
     for out in outs:
@@ -36,7 +36,7 @@ def test_what_is_not_named_is_put_away_and_the_rest_stays(workspace):
     removed = {path.relative_to(workspace).as_posix() for path in stale.put_away(STUDY, workspace)}
     folders = ("data/fitted", "data/pooled", "data/sweeps")
     expected = {f"{folder}/gone" for folder in folders} | {"data/manifests/gone.json", "data/tokens/gone.parquet"}
-    expected |= {"data/probes/gone.parquet"}
+    expected |= {"data/probes/gone.parquet", "data/unembeddings/gone.safetensors"}
     assert removed == expected | {"data/baselines/letters"}
     gone = before - files(workspace)
     assert all("gone" in name or "letters" in name for name in gone)

@@ -25,6 +25,7 @@ PATHS = {
     "tokens": Path("data/tokens/tiny.parquet"),
     "sentences": Path("data/pairs/sentences.parquet"),
     "out": Path("data/states/tiny"),
+    "unembedding": Path("data/unembeddings/tiny.safetensors"),
     "manifest": Path("data/manifests/tiny.json"),
 }
 

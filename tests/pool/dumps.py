@@ -9,7 +9,8 @@ import pyarrow as pa
 import torch
 import yaml
 
-from pipeline.formats import dumps, manifest, pairs, recurrent, states, statistics, tokens
+from pipeline.formats import dumps, manifest, pairs, recurrent, states, statistics, tokens, unembeddings
+from pipeline.formats.unembeddings import Unembedding
 from tests.helpers import ROOT, pairs_table
 
 MODELS = ("toy", "untrained")
@@ -98,6 +99,7 @@ def write_project(folder, rng, **changes):
         read = tokens.Tokens(model, np.arange(26), ids, pieces, np.zeros(26, dtype=bool), {})
         tokens.write(folder / f"data/tokens/{model}.parquet", read)
         manifest.write(folder / f"data/manifests/{model}.json", manifest_of(dump, model, drawn))
+        unembeddings.write(folder / f"data/unembeddings/{model}.safetensors", draw_unembedding(rng, 6), model)
     entries = {"toy": {"path": "toy"}, "untrained": {"random": 0, "config": {}, "tokenizer": "bytes"}}
     (folder / "catalog.yaml").write_text(yaml.safe_dump({"models": entries}))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -128,6 +130,7 @@ def run_stage(main, model, *names, out):
     """A stage that has one folder or file of a model for each of its inputs, in the project in the current folder."""
     files = {"states": f"states/{model}", "manifest": f"manifests/{model}.json", "tokens": f"tokens/{model}.parquet"}
     files |= {"pairs": "pairs/pairs.parquet", "fits": f"fitted/{model}"}
+    files |= {"unembedding": f"unembeddings/{model}.safetensors"}
     main(model, **{name: Path("data") / files[name] for name in names}, out=Path("data") / out)
 
 
@@ -150,4 +153,12 @@ def run_sweep(model="toy"):
     """The stage sweep."""
     import stages.sweep
 
-    run_stage(stages.sweep.main, model, "states", "manifest", "tokens", "pairs", "fits", out=f"sweeps/{model}")
+    inputs = ("states", "manifest", "unembedding", "tokens", "pairs", "fits")
+    run_stage(stages.sweep.main, model, *inputs, out=f"sweeps/{model}")
+
+
+def draw_unembedding(rng, dim, centred=False):
+    """The unembedding of a model that is not there."""
+    directions = np.linalg.qr(rng.standard_normal((dim, dim)))[0].astype(np.float32)
+    values = np.sort(rng.random(dim).astype(np.float32))[::-1]
+    return Unembedding(directions, values, rng.uniform(0.5, 2, dim).astype(np.float32), centred)

@@ -24,6 +24,8 @@ PARSED = [
     ("state_per_head", "state_per_head", (), "state", False),
     ("layers_3_10", "layers_I_J", (3, 10), "mix", False),
     ("first_last", "first_last", (), "mix", False),
+    ("updates", "updates", (), "mix", False),
+    ("updates_0_6", "updates_I_J", (0, 6), "mix", False),
     ("scalar_mix_0", "scalar_mix", (0,), "mix", True),
 ]
 
@@ -50,7 +52,10 @@ def test_runs_of_what_is_learned():
     assert Pooling.parse("scalar_mix_1").with_run(0) == Pooling.parse("scalar_mix_0")
 
 
-@pytest.mark.parametrize(("name", "layers"), [("mean", ()), ("layers_0_6", (0, 6)), ("first_last", (1,))])
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [("mean", ()), ("layers_0_6", (0, 6)), ("first_last", (1,)), ("updates", ()), ("updates_2_6", (2, 6))],
+)
 def test_the_layers_that_a_mix_needs(name, layers):
     assert Pooling.parse(name).layers_needed == layers
 

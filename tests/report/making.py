@@ -147,6 +147,8 @@ def poolings(rng, encoders=("m",), names=tuple(POOLING_NAMES), sizes=None):
                 compared.append(("pooling", "attention", "none", "cosine", "diagonal"))
             compared += [("correction", names[0], "all_but_the_top_1", "cosine", names[0])]
             compared += [("similarity", names[0], "none", "neg_euclidean", names[0])]
+            if names[0] == "mean":
+                compared += [("layer without labels", "mean", "none", "cosine", "mean")]
             compared += [("best of all", names[-1], "centre", "cosine", names[0])]
             for keys in [("pooling", names[0], "none", "cosine", None), *compared]:
                 row = dict(zip(("family", "pooling", "correction", "similarity", "against"), keys))
@@ -157,7 +159,8 @@ def poolings(rng, encoders=("m",), names=tuple(POOLING_NAMES), sizes=None):
 def of_pooling(rng, row):
     """Drawn figures of a row."""
     learned = row["pooling"] in LEARNED
-    figures = {"layer": LAYER_OF.get(row["pooling"], "1"), "runs": 2 if learned else 1, "train": rng.uniform(-1, 1)}
+    layer = "2" if row["family"] == "layer without labels" else LAYER_OF.get(row["pooling"], "1")
+    figures = {"layer": layer, "runs": 2 if learned else 1, "train": rng.uniform(-1, 1)}
     figures |= dict(zip(("spearman", "low", "high"), around(rng, rng.uniform(-0.9, 0.9))))
     figures |= {"choice_low": figures["low"], "choice_high": figures["high"]}
     figures["spread"] = rng.uniform(0, 0.1) if learned else None

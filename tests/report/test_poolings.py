@@ -68,6 +68,37 @@ def test_the_figures_of_the_page_are_those_of_the_table_rounded(rng, face):
                     assert not any(cells.get(name) for name in ("difference", "nested selection", "p"))
 
 
+def choice_row(table, **changes):
+    """A table in which LOES's row has these figures, those of the split test."""
+    is_choice = pl.col("family") == "layer without labels"
+    return table.with_columns(
+        pl.when(is_choice).then(pl.lit(value)).otherwise(name).alias(name) for name, value in changes.items()
+    )
+
+
+def test_what_is_lost_where_labels_do_not_choose_the_layer(rng):
+    table = making.poolings(rng, sizes={"test": 40})
+    figures = {"spearman": 0.5, "low": 0.46, "high": 0.54, "difference": -0.041, "p": 0.03}
+    figures |= {"difference_low": -0.08, "difference_high": -0.003}
+    figures |= {"choice_difference_low": -0.09, "choice_difference_high": 0.002}
+
+    def said(**changes):
+        text = poolings.page(choice_row(table, **(figures | changes)), making.summary(), METHOD)
+        assert "### Layer without labels" not in text
+        [line] = [line for line in text.splitlines() if "LOES chooses layer" in line]
+        return line.partition("LOES chooses layer ")[2]
+
+    assert said() == (
+        "2, with a rho of 0.500 [0.460, 0.540]. It differs significantly from layer 1, which train labels choose: "
+        "-0.041 [-0.080, -0.003], p = 0.03; with nested selection [-0.090, +0.002]."
+    )
+    assert "It does not differ significantly from layer 1" in said(p=0.06)
+    assert said(layer="1") == "1, as train labels do."
+    assert said(difference=None, p=None) == "2, with a rho of 0.500 [0.460, 0.540]. Train labels choose layer 1."
+    without = table.filter(pl.col("family") != "layer without labels")
+    assert "LOES chooses" not in poolings.page(without, making.summary(), METHOD)
+
+
 def test_rows_are_named_by_what_they_differ_in(rng):
     found = tables_of(poolings.page(making.poolings(rng), making.summary(), METHOD))
     names = [row["pooling"] for row in found["Poolings (m, test)"]]

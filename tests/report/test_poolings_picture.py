@@ -55,7 +55,19 @@ def test_differences_are_those_of_the_table_and_the_significant_ones_are_red_and
 def test_the_legend_has_each_pooling_once(rng):
     figure, _, _ = drawn(rng, making.poolings(rng, "mn"))
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["mean", "attention", "diagonal", "max"]
+    names = ["mean", "attention", "diagonal", "max", poolings_picture.RING]
+    assert [text.get_text() for text in legend.get_texts()] == names
+
+
+def test_a_ring_is_around_the_point_that_is_chosen_without_labels_and_nowhere_else(rng):
+    _, layers, axes = drawn(rng, making.poolings(rng, "mn"))
+    for model, (left, _) in zip("mn", axes):
+        ring = left.collections[-1]
+        [point] = layers.filter(encoder=model, pooling="mean", split="test", layer=2)["spearman"]
+        assert ring.get_offsets().tolist() == [[2, point]]
+    _, _, axes = drawn(rng, making.poolings(rng, "mn", ("max", "mean")))
+    for left, _ in axes:
+        assert poolings_picture.RING not in [drawn.get_label() for drawn in left.collections]
 
 
 def test_where_no_familiar_pooling_was_swept_the_others_are_drawn(rng):

@@ -66,7 +66,7 @@ def test_corrections_are_fitted_on_the_train_sentences_alone(rng):
     corrections = [Correction.parse(name) for name in ("none", "centre", "whitening_2")]
     similarities = [Similarity("cosine"), Similarity("dot")]
     scored = score_vectors(vectors, pairs, np.arange(30), corrections, similarities)
-    assert scored.low_rank == []
+    assert scored.left_out == []
     order = [(str(correction), str(similarity)) for correction, similarity, _ in scored.scores]
     assert order == [(str(correction), str(similarity)) for correction in corrections for similarity in similarities]
     for correction, similarity, of_pairs in scored.scores:
@@ -85,4 +85,4 @@ def test_a_correction_of_more_dimensions_than_there_are_is_left_out(rng):
     vectors = rng.standard_normal((20, 3))
     scored = score_vectors(vectors, pairs, np.arange(20), corrections, [Similarity("cosine")])
     assert [str(correction) for correction, *_ in scored.scores] == ["none", "whitening_3"]
-    assert scored.low_rank == [corrections[1]]
+    assert scored.left_out == [(corrections[1], "too few dimensions")]

@@ -12,7 +12,9 @@ from pipeline.formats import pairs as pairs_format
 from pipeline.score.run import score_baseline, score_model
 from pipeline.score.settings import Score
 from tests.helpers import contents, pairs_table
-from tests.pool.dumps import run_fit, run_pool, set_params, write_project
+from tests.pool.dumps import draw_unembedding, run_fit, run_pool, set_params, write_project
+
+FILTERED = ["none", "embed_filter_2"]
 
 
 def settings(similarities=("cosine",), corrections=("none",)):
@@ -65,7 +67,23 @@ def test_a_correction_of_more_dimensions_than_there_are_is_left_out_and_said(tmp
     path = write(tmp_path / "v.parquet", rng.standard_normal((2, 4, 5)))
     table = pl.concat(score_model(path, "m", pairs, settings(corrections=["none", "whitening_4"]), said.append))
     assert set(table["correction"]) == {"none"}
-    assert said == ["m: whitening_4 is left out at layers 0, 1, where the vectors have too low a rank"]
+    assert said == ["m: whitening_4 is left out at layers 0, 1: too few dimensions"]
+
+
+def test_a_filter_by_the_unembedding_is_scored_for_the_model_that_has_one_and_said_of_others(tmp_path, pairs, rng):
+    said, unembedding = [], draw_unembedding(rng, 5)
+    path, chosen = write(tmp_path / "v.parquet", rng.standard_normal((2, 4, 5))), settings(["cosine"], FILTERED)
+    table = pl.concat(score_model(path, "m", pairs, chosen, said.append, unembedding))
+    assert set(table["correction"]) == set(FILTERED)
+    by_layer = table.pivot("correction", index=["pair_id", "layer"], values="score")
+    assert not np.allclose(by_layer["none"], by_layer["embed_filter_2"])
+    assert said == []
+    table = pl.concat(score_model(path, "m", pairs, chosen, said.append))
+    assert set(table["correction"]) == {"none"}
+    assert said == ["m: embed_filter_2 is left out: there is no unembedding"]
+    baselines.write(tmp_path, "words", baselines.Result(vectors=rng.standard_normal((4, 5)).astype(np.float32)))
+    assert len(pl.concat(score_baseline(tmp_path, "words", pairs, chosen, said.append))) == 3
+    assert said[1:] == ["words: embed_filter_2 is left out: there is no unembedding"]
 
 
 @pytest.mark.parametrize("sentences", [3, 5])  # the pairs have 4
@@ -112,7 +130,7 @@ def project(tmp_path, rng, monkeypatch):
 
 
 def run_score():
-    paths = ("pairs/pairs.parquet", "pooled", "baselines", "scores.parquet")
+    paths = ("pairs/pairs.parquet", "pooled", "unembeddings", "baselines", "scores.parquet")
     stages.score.main(*(Path("data") / path for path in paths))
 
 

@@ -11,7 +11,7 @@ from pipeline.base.errors import InputError
 from pipeline.base.settings import build
 from pipeline.formats import attention as attention_files
 from pipeline.formats import pairs as pair_files
-from pipeline.formats import states, statistics, sweeps
+from pipeline.formats import states, statistics, sweeps, vectors
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import KINDS, Pooling
 from pipeline.pool.run import pool
@@ -19,6 +19,7 @@ from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.weighted import token_weights
 from pipeline.score import combinations
 from pipeline.score import sweep as sweep_module
+from pipeline.score.loes import order_of
 from pipeline.score.run import score_model
 from pipeline.score.settings import Score, Sweep
 from pipeline.score.sweep import nothing, sweep
@@ -26,6 +27,7 @@ from tests.helpers import contents, pairs_table
 from tests.pool.dumps import (
     draw_recurrent,
     draw_states,
+    draw_unembedding,
     run_fit,
     run_sweep,
     set_params,
@@ -38,9 +40,11 @@ from tests.pool.dumps import (
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
 EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+EVERY += ["updates", "updates_0_1"]
 OF_STATES = ["state", "state_rank_1", "state_per_head"]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
-CORRECTIONS = ["none", "centre", "standardise", "all_but_the_top_1", "whitening_3"]
+CORRECTIONS = ["none", "centre", "remove_mean_direction", "standardise", "all_but_the_top_1", "whitening_3"]
+MIXED = ["first_last", "scalar_mix", "layers_0_2", "updates", "updates_0_1"]
 COLUMNS = ["pooling", "correction", "layer", "similarity"]
 
 
@@ -63,21 +67,21 @@ class Given:
             runs = rng.standard_normal(shape).astype(np.float32)
             self.fits[name] = {run: dict(enumerate(of_run)) for run, of_run in enumerate(runs)}
 
-    def inputs(self, names, fits=None):
+    def inputs(self, names, fits=None, unembedding=None):
         entries = [name for name in names if KINDS.get(name) == "weighted"]
         weights = token_weights(np.array(list(self.ids)), list(self.ids.values()), self.train, entries)
-        return Inputs(weights, self.fits if fits is None else fits, self.train)
+        return Inputs(weights, self.fits if fits is None else fits, self.train, unembedding)
 
-    def sweep(self, *names, corrections=("none",), similarities=("cosine",), dump=None, fits=None):
+    def sweep(self, *names, corrections=("none",), similarities=("cosine",), dump=None, fits=None, unembedding=None):
         """-> {(pooling, correction, layer, similarity): scores in the order of pair_id}, {what was left out: why}."""
         values = {"poolings": list(names), "corrections": list(corrections), "similarities": list(similarities)}
         settings = build(Sweep, values | {"controls": False}, "sweep")
         path = self.folder / "scores.parquet"
-        said = sweep(dump or self.dump, self.pairs, path, "m", settings, self.inputs(names, fits))
+        said = sweep(dump or self.dump, self.pairs, path, "m", settings, self.inputs(names, fits, unembedding))
         swept = sweeps.read(path, self.pairs, "m")
         assert said == swept.left_out
         assert set(swept.keys["encoder"]) == {"m"}
-        self.keys = swept.keys
+        self.keys, self.loes = swept.keys, swept.loes
         return dict(zip(swept.keys.select(COLUMNS).iter_rows(), swept.scores)), swept.left_out
 
     def through_files(self, name, corrections, similarities):
@@ -146,10 +150,29 @@ def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
     at_one_layer = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", 1, "cosine")}
     mixes = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", None, "cosine")}
     assert len(at_one_layer) == 11 + 2 * RUNS  # no two are the same
-    assert len(mixes - at_one_layer) == 3 + RUNS  # but first_last, which is layers_1_2 here
+    assert len(mixes - at_one_layer) == 5 + RUNS  # but first_last, which is layers_1_2 here
     for key, scores in expected.items():
         # the vectors are float32 and the same but for the order of sums in BLAS; whitening divides by what may be small
         assert found[key] == pytest.approx(scores, rel=1e-4, abs=1e-4), key
+
+
+@pytest.mark.parametrize("names", [["last", "mean"], ["last", "first_last"]])
+def test_the_order_of_layers_without_labels_is_that_of_the_means_of_the_train_sentences(given, names):
+    given.sweep(*names)
+    pool(given.dump, Pooling.parse("mean"), given.folder / "v.parquet", "m", given.inputs([]))
+    file = vectors.read(given.folder / "v.parquet", "pool@m")
+    expected = order_of({layer: file.layer(layer)[given.train] for layer in range(LAYERS)})
+    assert [layer for layer, _ in given.loes] == [layer for layer, _ in expected]
+    assert [score for _, score in given.loes] == pytest.approx([score for _, score in expected], abs=1e-4)
+    given.pairs = given.pairs.with_columns(label=1 - pl.col("label"))
+    before = given.loes
+    given.sweep(*names)
+    assert given.loes == before  # whatever the labels
+
+
+def test_where_no_means_are_swept_there_is_no_order_of_layers(given):
+    given.sweep("last", "max")
+    assert given.loes == []
 
 
 def test_combinations_say_what_they_are_options_of(given):
@@ -198,7 +221,7 @@ def test_from_statistics_what_they_give_is_the_same_and_the_rest_is_left_out(giv
     by_tokens, _ = given.sweep(*EVERY, "pairs_of_layers")
     only_mix = {"scalar_mix": given.fits["scalar_mix"]}
     found, left_out = given.sweep(*EVERY, "pairs_of_layers", dump=given.pooled, fits=only_mix)
-    dropped = [name for name in EVERY if name not in (*FROM_STATISTICS, "first_last", "scalar_mix", "layers_0_2")]
+    dropped = [name for name in EVERY if name not in (*FROM_STATISTICS, *MIXED)]
     needs, unfitted = "needs every token (dump.keep)", "not fitted (section fit)"
     assert left_out == {name: unfitted if name in LEARNED else needs for name in dropped}
     assert found.keys() == {key for key in by_tokens if not key[0].startswith(tuple(dropped)) or key[0] == "last"}
@@ -215,6 +238,8 @@ def test_what_is_not_fitted_and_layers_that_are_not_there_are_left_out_with_the_
         "first_last": "needs layer 1 (dump.layers)",
         "layers_0_2": "needs layer 2 (dump.layers)",
         "pairs_of_layers": "needs two layers (dump.layers)",
+        "updates": "needs two layers (dump.layers)",
+        "updates_0_1": "needs layer 1 (dump.layers)",
     }
     assert [key[0] for key in found] == [name for name in EVERY if name not in left_out]
     of_all, _ = given.sweep("mean")
@@ -241,6 +266,22 @@ def test_a_correction_with_too_few_dimensions_is_left_out_where_it_has_and_nothi
         wide: "too few dimensions for mean, attention, max at layers 0, 1, 2; "
         f"first_last; pairs_of_layers at layers {pairs}"
     }
+
+
+def test_a_filter_by_the_unembedding_filters_what_is_as_wide_as_the_model(given):
+    corrections, unembedding = ["none", "embed_filter_2"], draw_unembedding(given.rng, DIM)
+    found, left_out = given.sweep("mean", "mean_max", corrections=corrections, unembedding=unembedding)
+    assert left_out == {"embed_filter_2": "not as wide as the model for mean_max at layers 0, 1, 2"}
+    middle = unembedding.directions[1:4] * unembedding.gain  # 3 of 6, one fewer of the largest than of the smallest
+    pool(given.dump, Pooling.parse("mean"), given.folder / "v.parquet", "m", given.inputs([]))
+    for layer in range(LAYERS):
+        v = vectors.read(given.folder / "v.parquet", "pool@m").layer(layer).astype(np.float64) @ middle.T
+        pairs = given.pairs.sort("pair_id").select("sentence1_id", "sentence2_id").iter_rows()
+        exact = [v[a] @ v[b] / (np.linalg.norm(v[a]) * np.linalg.norm(v[b])) for a, b in pairs]
+        assert found["mean", "embed_filter_2", layer, "cosine"] == pytest.approx(exact, abs=1e-5)
+    found, left_out = given.sweep("mean", "mean_max", corrections=corrections)
+    assert left_out == {"embed_filter_2": "there is no unembedding"}
+    assert {key[1] for key in found} == {"none"}
 
 
 @pytest.mark.parametrize(
