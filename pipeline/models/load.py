@@ -24,7 +24,7 @@ from pipeline.models.checkpoints import (
     unreadable,
 )
 from pipeline.models.configs import folder_config, no_model, random_config
-from pipeline.models.generations import load_rwkv
+from pipeline.models.generations import load_rwkv, unpacked
 from pipeline.models.rwkv6_recurrence import fused_kernel
 
 if TYPE_CHECKING:
@@ -90,9 +90,12 @@ def from_folder(folder: Path, dtype: torch.dtype, overrides: Mapping[str, Any]) 
     config = folder_config(folder, overrides)
     architecture = (getattr(config, "architectures", None) or [""])[0]
     auto: Any = AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
+    tensors = unpacked(folder) if config.model_type == "rwkv7" else None
+    network = auto if tensors is None else auto._model_mapping[type(config)]  # Auto classes want a folder
     try:
-        model, report = auto.from_pretrained(
-            folder,
+        model, report = network.from_pretrained(
+            folder if tensors is None else None,
+            state_dict=tensors,
             config=config,
             dtype=dtype,
             trust_remote_code=False,
