@@ -114,9 +114,9 @@ def _of_tokens(manifest: Mapping) -> dict[str, Any]:
 
 
 def differing(first: Mapping, second: Mapping) -> list[str] | None:
-    """In what two manifests of the same weights differ: adapter, tokenizer, shuffled words; None where the weights do.
+    """In what two manifests of the same weights differ, such as adapter, tokenizer, template or shuffled words.
 
-    Where token ids differ though their settings do not, it is `token ids`.
+    None where the weights do. Where token ids differ though their settings do not, it is `token ids`.
     """
     weights = [
         {name: part for name, part in one["parts"]["weights"].items() if name != "adapter"} for one in (first, second)

@@ -56,10 +56,10 @@ class Tokens:
     """BOS and special tokens before and after every text"""
 
     def __post_init__(self) -> None:
-        whole = np.array([[0, len(ids)] for ids in self.ids], dtype=np.int32)
         for name in ("spans", "slots"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, whole)
+                whole = np.array([[0, len(ids)] for ids in self.ids], dtype=np.int32)
+                object.__setattr__(self, name, whole)  # the dataclass is frozen
 
     @property
     def pooled(self) -> list[np.ndarray]:

@@ -57,10 +57,11 @@ class Encoded:
 def encode(
     texts: list[str], tokenizer: Tokenizer, settings: Tokenize, bos: int | None = None, template: str | None = None
 ) -> Encoded:
-    """S texts -> their ids, each after the token `bos` where there is one, in a template of the entry or the settings.
+    """S texts -> their ids, each after the token `bos` where there is one, in a template.
 
-    InputError shows a text that gives no token, or more than `max_tokens` when truncation is off. Truncation cuts the
-    text, in all its copies, and nothing that stands around it.
+    template: a name or a text, as an entry has it; None for that of the settings. Truncation cuts the text,
+    in all its copies, and nothing that stands around it. InputError shows a text that gives no token, or more than
+    `max_tokens` when truncation is off.
     """
     if bos is not None and list(tokenizer.ends[0][:1]) == [bos]:
         raise InputError(

@@ -6,6 +6,7 @@ import torch
 
 from pipeline.base.errors import InputError
 from pipeline.finetune import train as loop
+from pipeline.finetune.checkpoint import key_of
 from pipeline.finetune.learning import batches, divided
 from pipeline.finetune.losses import LOSSES
 from pipeline.finetune.method import trainee
@@ -129,6 +130,18 @@ def test_batches_cover_every_learned_pair_once_and_differ_from_epoch_to_epoch(se
     assert not set(learning.learned) & set(learning.held)
     paraphrases = np.concatenate(batches(learning, settings(loss="in_batch_negatives"), 1))
     assert (pairs.labels[paraphrases] == 1).all()
+
+
+def test_what_is_pooled_of_a_text_is_learned_from_and_is_part_of_the_key(network, settings, material):
+    pairs, ids = material(12)
+    given, longer = settings(dropout=0.0, folds=3), [np.concatenate([[1, 2], of_text, [3]]) for of_text in ids]
+    spans = np.array([[2, len(of_text) - 1] for of_text in longer])
+    made, chosen = trainee(network("bert"), given), np.arange(8)
+    whole, part, plain = divided(pairs, longer, given), divided(pairs, longer, given, spans), divided(pairs, ids, given)
+    losses = [loss_of(made, learning, chosen, given).item() for learning in (whole, part, plain)]
+    assert len(set(losses)) == 3
+    keys = [key_of({}, learning, given, {}) for learning in (whole, part, divided(pairs, longer, given))]
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_the_rate_rises_over_a_tenth_of_the_steps_and_then_falls():
