@@ -4,6 +4,6 @@
 layer of any network in one pass (contract C1). Code that comes with a model is never run.
 
 RWKV-4 to 7 are ours: `rwkv4` to `rwkv7` have the transformers classes, and of the last two `_blocks` the equations,
-`_recurrence` the recurrence and `_config` the sizes. What all share is in `rwkv_model` (classes, states) and `rwkv_parts`
+`_recurrence` the recurrence, `_config` the sizes. What all share is in `rwkv_model` (classes, states) and `rwkv_parts`
 (blocks, norms). `checkpoints` reads files of weights, and `generations` tells which RWKV BlinkDL's are.
 """
