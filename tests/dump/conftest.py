@@ -12,6 +12,7 @@ from pipeline.dump import run
 from pipeline.dump.settings import Dump
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.readouts.registry import readout_named
 from tests.helpers import ROOT
 
 SETTINGS = Dump(
@@ -84,7 +85,8 @@ def dump(tmp_path, settings):
 
     def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, **changes):
         places = run.Places(tmp_path / out, key, manifest, tmp_path / scratch)
-        return run.dump(model, *given, replace(settings, **changes), places)
+        changed = replace(settings, **changes)
+        return run.dump(model, *given, changed, places, readout_named(changed.readout))
 
     return dump_sentences
 
