@@ -104,6 +104,11 @@ def _adapter(manifest: Mapping) -> str | None:
     return manifest["parts"]["weights"].get("adapter")
 
 
+def _of_states(manifest: Mapping) -> bool:
+    """Whether its vectors are of recurrent states."""
+    return manifest["parts"].get("keep") == "state"
+
+
 def _of_tokens(manifest: Mapping) -> dict[str, Any]:
     """What decides token ids, with the order of words by itself rather than as a part of the tokenizer."""
     parts = dict(manifest["parts"]["tokens"])
@@ -114,7 +119,9 @@ def _of_tokens(manifest: Mapping) -> dict[str, Any]:
 
 
 def differing(first: Mapping, second: Mapping) -> list[str] | None:
-    """In what two manifests of the same weights differ: adapter, tokenizer, shuffled words; None where the weights do.
+    """In what two manifests of the same weights differ: adapter, recurrent states, tokenizer, shuffled words.
+
+    None where the weights differ.
 
     Where token ids differ though their settings do not, it is `token ids`.
     """
@@ -124,6 +131,7 @@ def differing(first: Mapping, second: Mapping) -> list[str] | None:
     if weights[0] != weights[1]:
         return None
     names = [] if _adapter(first) == _adapter(second) else ["adapter"]
+    names += [] if _of_states(first) == _of_states(second) else ["recurrent states"]
     one, other = (_of_tokens(manifest) for manifest in (first, second))
     of_tokens = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
     same_ids = first["parts"].get("ids") == second["parts"].get("ids")

@@ -14,21 +14,21 @@ from pipeline.catalog import entries
 from pipeline.catalog.entries import Baseline
 from pipeline.cost.encoders import Encoder, Variant, halves, size_of
 from pipeline.cost.settings import Efficiency
-from pipeline.dump.settings import Dump
+from pipeline.dump.settings import Dump, of_model
 from pipeline.models import load, weights
 from pipeline.models.checkpoints import checkpoint_files
 from pipeline.models.layers import blocks, depth_of, layer_numbers
 from pipeline.readouts.readout import Readout
-from pipeline.readouts.registry import readout_named
+from pipeline.readouts.registry import readout_of
 from pipeline.text.settings import Tokenize
 from pipeline.text.tokenizers import encode, tokenizer_of
 
 
 def layered(name: str, device: str) -> Encoder:
-    """A model of the catalogue: the mean over the tokens of a layer, after which nothing is computed."""
+    """A model of the catalogue: the mean over the tokens of a layer, after which nothing is computed, or its state."""
     entry = weights.drawn(entries.entry("models", name), name)
-    limits, dump = settings.section(Tokenize), settings.section(Dump)
-    readout = readout_named(entry.readout or dump.readout)
+    limits, dump = settings.section(Tokenize), of_model(settings.section(Dump), entry, name)
+    readout = readout_of(dump.keep, dump.readout)
     path = weights.locate(entry, name)
     model = load.load(entry, path, name, dump.dtype)
     readout.checked(model)
@@ -40,12 +40,12 @@ def layered(name: str, device: str) -> Encoder:
 
     def scores(ids: list[np.ndarray], variant: Variant) -> np.ndarray:
         assert variant.layer is not None
-        return halves(layer_means(model, ids, variant.layer, readout))
+        return halves(layer_vectors(model, ids, variant.layer, readout))
 
     variants = [Variant(layer, parameters=parameters_up_to(model, layer)) for layer in exits(model, readout)]
     disk = 0 if path is None else size_of(checkpoint_files(path))
-    kind = model.config.model_type
-    return Encoder(kind, "mean", variants, tokenize, scores, disk_bytes=disk, device=str(model.device))
+    kind, pooling = model.config.model_type, "state" if readout.shape else "mean"
+    return Encoder(kind, pooling, variants, tokenize, scores, disk_bytes=disk, device=str(model.device))
 
 
 def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
@@ -56,21 +56,21 @@ def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
         raise InputError(str(error).replace("dump.layers", "efficiency.layers")) from error
 
 
-def layer_means(model: PreTrainedModel, ids: list[np.ndarray], layer: int, readout: Readout) -> np.ndarray:
-    """Token ids of S sentences, (T,) each -> the mean of what is read at a layer (S, D) float32, on the host.
+def layer_vectors(model: PreTrainedModel, ids: list[np.ndarray], layer: int, readout: Readout) -> np.ndarray:
+    """Token ids of S sentences, (T,) each -> the mean of what is read at a layer, or its state, (S, D) float32.
 
-    Sentences of one length share a pass, as in a dump. The copy at the end waits for the device.
+    Sentences of one length share a pass, as in a dump. The copy to the host, at the end, waits for the device.
     """
     rows: dict[int, list[int]] = defaultdict(list)
     for row, tokens in enumerate(ids):
         rows[len(tokens)].append(row)
-    means = []
+    vectors = []
     for same_length in rows.values():
         batch = torch.from_numpy(np.stack([ids[row] for row in same_length])).long().to(model.device)
         (states,) = readout.read(model, batch, [layer])
-        means.append(states.float().mean(dim=1))
+        vectors.append(states.float().flatten(1) if readout.shape else states.float().mean(dim=1))
     order = np.argsort(np.concatenate(list(rows.values())))
-    return torch.cat(means).cpu().numpy()[order]
+    return torch.cat(vectors).cpu().numpy()[order]
 
 
 def parameters_up_to(model: PreTrainedModel, layer: int) -> int:

@@ -139,7 +139,7 @@ def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[in
         return caught_layers(model, range(depth_of(model) + 1) if wanted is None else wanted, input_ids=ids)
 
 
-def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: torch.Tensor) -> list[torch.Tensor]:
+def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: Any) -> list[torch.Tensor]:
     """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on."""
     catcher = _Catcher(model, inputs["input_ids"].shape, set(wanted))
     handles = catcher.hooks()

@@ -45,7 +45,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
         for name, part in block.named_modules():
             if not list(part.children()) and name != "pre_ln":  # RWKV's layer 0 leaves it
                 handles.append(part.register_forward_hook(lambda *_, number=number: ran.add(number)))
-    networks.layer_means(model, [rng.integers(0, 40, 5)], layer, PLAIN)
+    networks.layer_vectors(model, [rng.integers(0, 40, 5)], layer, PLAIN)
     for handle in handles:
         handle.remove()
     assert ran == set(range(layer))
@@ -54,7 +54,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
 def test_means_are_those_of_each_sentence_alone_in_order(model, rng):
     ids = [rng.integers(0, 40, length) for length in (4, 2, 4, 7, 2)]
     for layer in (0, BLOCKS):
-        means = networks.layer_means(model, ids, layer, PLAIN)
+        means = networks.layer_vectors(model, ids, layer, PLAIN)
         for row, tokens in zip(means, ids):
             (states,) = hidden_layers(model, torch.from_numpy(tokens)[None], [layer])
             assert np.abs(row - states[0].float().mean(0).numpy()).max() <= 1e-5
