@@ -29,7 +29,7 @@ SECONDS = 60
 LARGEST = 20_000_000
 """parameters of a model that is still tiny"""
 TYPES = sorted(
-    {"rwkv6"}
+    {"rwkv5", "rwkv6", "rwkv7"}
     | set(modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
     | set(modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 )
@@ -210,7 +210,7 @@ def main():
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
-    import pipeline.models.load  # noqa: F401  (registers rwkv6)
+    import pipeline.models.load  # noqa: F401  (registers RWKV-4 to 7)
 
     rows = survey(sys.argv[1:] or TYPES)
     if sys.argv[1:]:

@@ -5,9 +5,9 @@ import torch
 
 from pipeline.dump.plan import plan_shards
 from pipeline.dump.settings import Dump
-from pipeline.models.layers import hidden_layers
+from pipeline.models.layers import blocks, hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
-from pipeline.models.rwkv6_config import Rwkv6Config
+from pipeline.models.rwkv7 import Rwkv7ForCausalLM
 
 # fmt: off
 MRPC = {  # tokens -> sentences: MRPC's distinct sentences (GLUE's text, all splits) in tokens of World's vocabulary
@@ -48,17 +48,22 @@ def draw_ids(rng, lengths):
     return [rng.integers(1, VOCABULARY, length).astype(np.int32) for length in lengths]
 
 
-def random_model(dim, blocks, device="cpu"):
-    """An RWKV-6 with random weights, drawn on its device: a billion of them take a CPU half a minute."""
+def random_model(dim, depth, device="cpu", network=Rwkv6ForCausalLM):
+    """An RWKV with random weights, drawn on its device: a billion of them take a CPU half a minute."""
     torch.manual_seed(0)
-    config = Rwkv6Config(vocab_size=VOCABULARY, hidden_size=dim, num_hidden_layers=blocks)
+    config = network.config_class(vocab_size=VOCABULARY, hidden_size=dim, num_hidden_layers=depth)
     with torch.device(device):
-        return Rwkv6ForCausalLM(config).eval().requires_grad_(False)
+        return network(config).eval().requires_grad_(False)
+
+
+def random_goose(dim, depth, device="cpu"):
+    """The same of RWKV-7."""
+    return random_model(dim, depth, device, Rwkv7ForCausalLM)
 
 
 def block_parameters(model):
     """Parameters of the blocks alone, which decide the time of a pass."""
-    return sum(parameters.numel() for parameters in model.rwkv.blocks.parameters())
+    return sum(p.numel() for block in blocks(model) for p in block.parameters())
 
 
 def run_all(model, batches):

@@ -21,6 +21,7 @@ from benchmarks.common import ROOT, git
 BENCHMARKS = {
     "speed": models.speed,
     "speed-large": models.speed_large,
+    "goose": models.goose,
     "budgets": models.budgets,
     "dump": dumps.wall_time,
     "pooling": states.pooling,

@@ -43,7 +43,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     stats      numbers in, numbers out: ranks, bootstrap, tests, bands, folds
     catalog    names of datasets, models and baselines; fetching and hashing their files
     formats    every file that one stage writes and another reads: columns, write, read, check
-    models     a catalogue entry -> a network; what a layer is (C1); RWKV-6
+    models     a catalogue entry -> a network; what a layer is (C1); RWKV-4 to 7
     text       sources of pairs, tokenizers
     baselines  what models are compared with: word overlap, word vectors, sentence encoders
     pool       token states -> sentence vectors: every pooling, correction and mix, and their names

@@ -37,7 +37,7 @@ class Model:
     revision: Text | None = None
     """a commit, branch or tag of the repository; for local files any text: change it when a file changed in place"""
     path: str | None = None
-    """a folder in the hub's layout, or a BlinkDL RWKV-6 checkpoint (file or folder)"""
+    """a folder in the hub's layout, or a checkpoint of BlinkDL's RWKV-4, 5, 6 or 7 (file or folder)"""
     random: int | None = None
     """seed of random weights, an untrained control: of the config of `hub` or `path`, whose weights are not read, or
     without these of `config`, which then holds model_type and sizes

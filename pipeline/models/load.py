@@ -20,11 +20,11 @@ from pipeline.models.checkpoints import (
     check_real,
     check_tensors,
     checkpoint_files,
-    load_rwkv6,
     types_of,
     unreadable,
 )
 from pipeline.models.configs import folder_config, no_model, random_config
+from pipeline.models.generations import load_rwkv, unpacked
 from pipeline.models.rwkv6_recurrence import fused_kernel
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def _loaded(entry: "Model", path: Path | None, name: str, kind: torch.dtype) -> 
         raise InputError(f"{path} is GGUF, a format of quantized weights: give the folder that it was made from")
     if path.is_dir() and (path / "config.json").exists():
         return from_folder(path, kind, entry.config)
-    return load_rwkv6(path, kind, **entry.config)
+    return load_rwkv(path, kind, **entry.config)
 
 
 def kernel_of(model: PreTrainedModel) -> str | None:
     """Name and version of the fused kernel that the model will use on its device, None where it uses none."""
-    if model.config.model_type != "rwkv6" or model.device.type != "cuda":
+    if model.config.model_type not in ("rwkv5", "rwkv6") or model.device.type != "cuda":
         return None
     if model.dtype not in (torch.bfloat16, torch.float16) or not fused_kernel(model.device):
         return None
@@ -90,9 +90,12 @@ def from_folder(folder: Path, dtype: torch.dtype, overrides: Mapping[str, Any]) 
     config = folder_config(folder, overrides)
     architecture = (getattr(config, "architectures", None) or [""])[0]
     auto: Any = AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
+    tensors = unpacked(folder) if config.model_type == "rwkv7" else None
+    network = auto if tensors is None else auto._model_mapping[type(config)]  # Auto classes want a folder
     try:
-        model, report = auto.from_pretrained(
-            folder,
+        model, report = network.from_pretrained(
+            folder if tensors is None else None,
+            state_dict=tensors,
             config=config,
             dtype=dtype,
             trust_remote_code=False,

@@ -131,7 +131,7 @@ def having(language):
 def give(folder):
     """The files that a user is said to have."""
     shutil.copytree(ROOT / "data/demo/model", folder / "my-model")
-    (folder / "my-rwkv6.pth").touch()
+    (folder / "my-rwkv.pth").touch()
     (folder / "my-adapter").mkdir()
     rows = [(split, f"a cat {i} sat", f"a dog {i * i} ran", i % 2) for split in ("train", "test") for i in range(8)]
     lines = ["split,question,answer,grade", *(",".join(map(str, row)) for row in rows)]

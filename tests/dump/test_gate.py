@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel
 from pipeline.catalog.entries import entry
 from pipeline.dump import gate
 from pipeline.formats.tokens import Tokens
-from pipeline.models.checkpoints import load_rwkv6
+from pipeline.models.generations import load_rwkv
 from pipeline.models.load import load
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
@@ -72,7 +72,7 @@ def test_sample_takes_lengths_evenly_and_whole_sentences():
 
 def test_a_trained_model_passes_and_the_same_model_on_the_wrong_ids_is_flagged(testdata):
     """The checkpoint was trained on UTF-16-LE bytes: as plain bytes its input is scrambled, as the study's was."""
-    model = load_rwkv6(testdata / "rwkv/tiny-rwkv-6v0-3m-Q5_1.safetensors").eval()
+    model = load_rwkv(testdata / "rwkv/tiny-rwkv-6v0-3m-Q5_1.safetensors").eval()
     table = pl.read_csv(ROOT / "data/sample/hard.tsv", separator="\t", quote_char=None)
     texts = table["sentence1"].to_list()[:60]
     readings = []

@@ -1,4 +1,4 @@
-"""Tiny models of three families, and settings of the stage."""
+"""Tiny models of several families, and settings of the stage."""
 
 from dataclasses import replace
 
@@ -13,6 +13,9 @@ from pipeline.models import load
 
 CONFIGS = {
     "rwkv6": {"model_type": "rwkv6", "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 3, "head_size": 8},
+    "rwkv": {"model_type": "rwkv", "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 3},
+    "rwkv5": {"model_type": "rwkv5", "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 3, "head_size": 8},
+    "rwkv7": {"model_type": "rwkv7", "vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 3, "head_dim": 8},
     "llama": {
         "model_type": "llama",
         "vocab_size": 40,

@@ -20,6 +20,9 @@ from pipeline.models.layers import hidden_layers
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 LINEAR = {
     "rwkv6": {"receptance", "key", "value", "gate", "output"},
+    "rwkv": {"receptance", "key", "value", "output"},
+    "rwkv5": {"receptance", "key", "value", "gate", "output"},
+    "rwkv7": {"r_proj", "k_proj", "v_proj", "o_proj", "key", "value", "0", "2"},
     "llama": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
     "bert": {"query", "key", "value", "dense"},
     "gpt2": {"c_attn", "c_proj", "c_fc"},
@@ -127,7 +130,7 @@ def test_no_adapter_and_one_of_another_model_are_one_line(adapter, network, tmp_
         applied(network("rwkv6"), folder, "x")
 
 
-@pytest.mark.parametrize("family", ["rwkv6", "gpt2"])
+@pytest.mark.parametrize("family", ["rwkv6", "rwkv7", "gpt2"])
 def test_ranks_and_scales_of_modules_are_merged_as_peft_merges_them(family, network, tmp_path):
     names = targets(network(family), 3)
     config = LoraConfig(

@@ -10,7 +10,7 @@ from pipeline.finetune.vectors import POOLINGS, vectors
 from pipeline.models.layers import hidden_layers
 
 
-@pytest.mark.parametrize("family", ["rwkv6", "llama", "bert"])
+@pytest.mark.parametrize("family", ["rwkv6", "rwkv7", "llama", "bert"])
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_batch_of_many_equals_batches_of_one(family, pooling, network, rng):
     model = network(family)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.base.errors import InputError
-from pipeline.models.checkpoints import hf_name, load_rwkv6
+from pipeline.models.generations import load_rwkv, our_name
 
 VALUE, DECAY, SURPLUS = "blocks.1.ffn.value.weight", "blocks.1.att.time_decay", "blocks.1.att.surplus"
 
@@ -30,22 +30,22 @@ def test_every_layout_loads_the_same_weights(finch, tensors, tmp_path, layout):
         path, names = tmp_path, sorted(tensors)
         for i in range(3):
             save({name: tensors[name] for name in names[i::3]}, tmp_path / f"part-{i}.{suffix}")
-    loaded = load_rwkv6(path)
+    loaded = load_rwkv(path)
     assert loaded.config.head_size == 16
     assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in finch.state_dict().items())
-    assert {hf_name(name) for name in tensors} == set(finch.state_dict())
+    assert {our_name(name) for name in tensors} == set(finch.state_dict())
 
 
 def test_fields_that_shapes_do_not_tell_can_be_set(tensors, tmp_path):
     save_file(tensors, tmp_path / "m.safetensors")
-    assert load_rwkv6(tmp_path / "m.safetensors").rwkv.blocks[1].attention.ln_x.eps == pytest.approx(64e-5)
-    changed = load_rwkv6(tmp_path / "m.safetensors", head_size_divisor=1)
+    assert load_rwkv(tmp_path / "m.safetensors").rwkv.blocks[1].attention.ln_x.eps == pytest.approx(64e-5)
+    changed = load_rwkv(tmp_path / "m.safetensors", head_size_divisor=1)
     assert changed.rwkv.blocks[1].attention.ln_x.eps == pytest.approx(1e-5)
 
 
 def test_weights_are_cast_to_the_type_that_is_asked_for(tensors, tmp_path):
     save_file(tensors, tmp_path / "m.safetensors")
-    loaded = load_rwkv6(tmp_path / "m.safetensors", torch.bfloat16)
+    loaded = load_rwkv(tmp_path / "m.safetensors", torch.bfloat16)
     assert {p.dtype for p in loaded.parameters()} == {torch.bfloat16}
     assert torch.equal(loaded.head.weight, tensors["head.weight"].to(torch.bfloat16))
 
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_tensor(tensors, tmp_
     path = tmp_path / "tiny.safetensors"
     save_file(change(tensors), path)
     with pytest.raises(InputError, match=rf"{path} does not fit the model: {message}.* architecture, and complete\?"):
-        load_rwkv6(path)
+        load_rwkv(path)
 
 
 @pytest.mark.parametrize("name", ["blocks.0.att.time_faaaa", "blocks.0.att.time_maa_w1", "emb.weight"])
@@ -80,20 +80,15 @@ def test_a_misshapen_tensor_that_tells_the_sizes_is_named(tensors, tmp_path, nam
     save_file(tensors | {name: tensors[name].flatten()}, path)
     problem = f"{name} is {tuple(tensors[name].flatten().shape)}, expected a matrix"
     with pytest.raises(InputError, match=rf"{path} does not fit the model: {re.escape(problem)}"):
-        load_rwkv6(path)
+        load_rwkv(path)
 
 
-def test_rwkv5_is_refused_by_what_it_lacks(tensors, tmp_path):
-    path = tmp_path / "rwkv5.safetensors"
-    save_file({n: tensor for n, tensor in tensors.items() if "time_maa" not in n and "decay_w" not in n}, path)
+def test_an_rwkv6_without_what_tells_its_sizes_is_refused_by_what_it_lacks(tensors, tmp_path):
+    path = tmp_path / "rwkv6.safetensors"
+    save_file({n: tensor for n, tensor in tensors.items() if "time_maa_w1" not in n and "decay_w1" not in n}, path)
     lacks = r"no blocks\.0\.att\.time_maa_w1, blocks\.0\.att\.time_decay_w1"
-    with pytest.raises(InputError, match=rf"{path}.*not an RWKV-6 checkpoint.* {lacks}.*only 6 is read"):
-        load_rwkv6(path)
-
-
-def test_a_real_rwkv5_is_refused(testdata):
-    with pytest.raises(InputError, match=r"not an RWKV-6 checkpoint"):
-        load_rwkv6(testdata / "rwkv" / "tiny-rwkv-5v2-730K-FP32.safetensors")
+    with pytest.raises(InputError, match=rf"{path} is not all of an RWKV-6 checkpoint: it has {lacks}"):
+        load_rwkv(path)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +101,7 @@ def test_a_real_rwkv5_is_refused(testdata):
 def test_fields_that_cannot_be_are_refused(tensors, tmp_path, overrides, message):
     save_file(tensors, tmp_path / "m.safetensors")
     with pytest.raises(InputError, match=message):
-        load_rwkv6(tmp_path / "m.safetensors", **overrides)
+        load_rwkv(tmp_path / "m.safetensors", **overrides)
 
 
 def test_an_empty_matrix_is_refused(tensors, tmp_path):
@@ -114,7 +109,7 @@ def test_an_empty_matrix_is_refused(tensors, tmp_path):
     name = "blocks.0.att.time_faaaa"
     save_file(tensors | {name: torch.zeros(len(tensors[name]), 0)}, tmp_path / "m.safetensors")
     with pytest.raises(InputError, match=rf"m\.safetensors.*{re.escape(name)} is \(\d+, 0\), expected a matrix"):
-        load_rwkv6(tmp_path / "m.safetensors")
+        load_rwkv(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pth"])
@@ -124,7 +119,7 @@ def test_a_checkpoint_that_was_cut_short_is_refused_with_its_name(tensors, tmp_p
     save_file(tensors, path) if ending == ".safetensors" else torch.save(tensors, path)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(InputError, match=rf"{path}.*complete"):
-        load_rwkv6(path)
+        load_rwkv(path)
 
 
 def test_a_pickle_with_bytes_changed_is_refused_by_name_or_read(tensors, tmp_path, seed):
@@ -137,7 +132,7 @@ def test_a_pickle_with_bytes_changed_is_refused_by_name_or_read(tensors, tmp_pat
         changed[draw.randrange(64, 4000)] ^= 1 << draw.randrange(8)  # in the pickle, which comes first
         path.write_bytes(changed)
         try:
-            load_rwkv6(path)
+            load_rwkv(path)
         except InputError as error:
             messages.append(str(error))
     assert len(messages) > 20
@@ -148,7 +143,7 @@ def test_a_pickle_with_bytes_changed_is_refused_by_name_or_read(tensors, tmp_pat
 def test_a_pickle_of_something_else_is_refused(tmp_path, value):
     torch.save(value, tmp_path / "m.pth")
     with pytest.raises(InputError, match=r"m\.pth is not a mapping of names to tensors"):
-        load_rwkv6(tmp_path / "m.pth")
+        load_rwkv(tmp_path / "m.pth")
 
 
 class Evil:
@@ -166,17 +161,17 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, save
     path = tmp_path / "evil.pth"
     save({"emb.weight": Evil(str(tmp_path / "ran"))}, path)
     with pytest.raises(InputError, match=rf"{path}"):
-        load_rwkv6(path)
+        load_rwkv(path)
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_folder_without_weights_is_named_with_what_was_expected(tmp_path):
     with pytest.raises(InputError, match=rf"no weights in {tmp_path}: expected one of \*\.safetensors, \*\.pth"):
-        load_rwkv6(tmp_path)
+        load_rwkv(tmp_path)
 
 
 def test_shards_that_repeat_a_tensor_are_refused(tensors, tmp_path):
     for name in ("a", "b"):
         save_file({"emb.weight": tensors["emb.weight"]}, tmp_path / f"{name}.safetensors")
     with pytest.raises(InputError, match=r"b\.safetensors repeats .* such as emb\.weight: keep one copy"):
-        load_rwkv6(tmp_path)
+        load_rwkv(tmp_path)

@@ -65,12 +65,14 @@ def test_a_misspelt_override_of_a_folder_is_refused(folder):
 
 
 def test_a_random_rwkv4_is_not_rescaled():
-    sizes = {"vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 8, "rescale_every": 2, "context_length": 32}
+    sizes = {"vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 8, "context_length": 32}
     model = random_model(model_type="rwkv", **sizes)
     layers = hidden_layers(model, torch.randint(0, 80, (2, 5)))
     with torch.inference_mode():
         for block, before, after in zip(model.rwkv.blocks[1:], layers[1:], layers[2:]):
-            assert torch.allclose(block(before, use_cache=False)[0], after, atol=1e-5)
+            assert torch.allclose(block(before)[0], after, atol=1e-5)
+    with pytest.raises(InputError, match=r"a config of rwkv has no 'rescale_every'"):
+        random_model(model_type="rwkv", rescale_every=2, **sizes)
 
 
 def test_a_lora_adapter_is_no_model_and_the_field_for_it_is_named(folder):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-import pipeline.models.rwkv6  # noqa: F401  (registers rwkv6 with the Auto classes)
+import pipeline.models.generations  # noqa: F401  (registers RWKV-4 to 7 with the Auto classes)
 from pipeline.base.errors import InputError
 from pipeline.models.layers import blocks, depth_of, hidden_layers, layer_numbers
 
@@ -27,14 +27,15 @@ FAMILIES = {
     "bert": (TINY | HEADS, lambda m, ids: m.embeddings(ids), lambda m: torch.nn.Identity()),
     "mamba": (TINY | {"state_size": 4}, lambda m, ids: m.embeddings(ids), lambda m: m.norm_f),
     "rwkv": (TINY | {"context_length": 64}, normed_embedding, lambda m: m.ln_out),
+    "rwkv5": (TINY | {"head_size": 8}, normed_embedding, lambda m: m.ln_out),
     "rwkv6": (TINY | {"head_size": 8}, normed_embedding, lambda m: m.ln_out),
+    "rwkv7": (TINY | {"head_dim": 8}, lambda m, ids: m.layers[0].pre_norm(m.embeddings(ids)), lambda m: m.norm),
 }
 
 
 def tiny(family, auto=AutoModel):
     sizes = FAMILIES[family][0]
-    extra = {"rescale_every": 0} if family == "rwkv" else {}
-    model = auto.from_config(AutoConfig.for_model(family, use_cache=False, **sizes, **extra)).eval()
+    model = auto.from_config(AutoConfig.for_model(family, use_cache=False, **sizes)).eval()
     with torch.no_grad():  # trained norms are not 1 and 0: make a wrong layer visible
         for p in model.parameters():
             if p.dim() == 1:
@@ -79,7 +80,7 @@ def test_wanted_layers_are_those_of_all_and_no_block_runs_after_the_last(family)
     assert ran == [0, 1]
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "mamba", "rwkv", "rwkv6"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "mamba", "rwkv", "rwkv5", "rwkv6", "rwkv7"])
 def test_a_head_changes_nothing(family):
     model, ids = tiny(family, AutoModelForCausalLM), torch.randint(0, 101, (1, 5))
     assert all(torch.equal(a, b) for a, b in zip(hidden_layers(model, ids), hidden_layers(model.base_model, ids)))

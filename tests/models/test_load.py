@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, RwkvConfig, RwkvForCausalLM
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
 from pipeline.dump.settings import DTYPES as DTYPES_OF_SETTINGS
 from pipeline.models.layers import hidden_layers
 from pipeline.models.load import DTYPES, kernel_of, load
+from pipeline.models.rwkv4 import Rwkv4ForCausalLM
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 
 RANDOM = {"model_type": "rwkv6", "vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "head_size": 8}
@@ -72,18 +73,17 @@ def test_a_folder_in_the_hubs_layout_loads_offline_with_its_head(family, sizes, 
     assert not any(p.requires_grad for p in model.parameters())
 
 
-def test_rescaling_of_rwkv4_is_off(tmp_path):
-    """RWKV-4 in transformers halves the stream every `rescale_every` blocks; a stored layer must not be halved."""
-    config = AutoConfig.for_model("rwkv", vocab_size=80, hidden_size=32, num_hidden_layers=4, rescale_every=2)
-    original = AutoModelForCausalLM.from_config(config)
+def test_rwkv4_of_the_hub_is_read_without_rescaling(tmp_path):
+    """transformers' RWKV-4 halves the stream every `rescale_every` blocks; a stored layer must not be halved."""
+    original = RwkvForCausalLM(
+        RwkvConfig(vocab_size=80, hidden_size=32, num_hidden_layers=4, rescale_every=2, use_cache=False)
+    ).eval()
     original.save_pretrained(tmp_path)
-    model, ids = loaded(tmp_path), torch.randint(0, 80, (1, 6))
-    layers = hidden_layers(model, ids)
-    before = model.rwkv.blocks[3].attention.output.weight.clone()
-    assert torch.equal(before, original.rwkv.blocks[3].attention.output.weight)
-    with torch.inference_mode():
-        after, _, _ = model.rwkv.blocks[3](layers[3], use_cache=False)
-    assert torch.allclose(after, layers[4], atol=1e-5)
+    model, ids = loaded(tmp_path), torch.randint(0, 80, (2, 6))
+    assert isinstance(model, Rwkv4ForCausalLM)
+    original.config.rescale_every = 0
+    expected, layers = hidden_layers(original, ids), hidden_layers(model, ids)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(expected, layers))
 
 
 def test_weights_can_be_bfloat16():
