@@ -58,6 +58,8 @@ class Relations:
     """models with random weights that nobody trained"""
     unread: list[str] = field(default_factory=list)
     """models that fail the language-model check"""
+    readouts: dict[str, str] = field(default_factory=dict)
+    """model -> what was read of it, where that is not its hidden layers"""
     tuned: dict[str, str] = field(default_factory=dict)
     """tuned model -> its base"""
     conditions: list[tuple[str, str, str]] = field(default_factory=list)
@@ -92,6 +94,7 @@ def relations(manifests: Mapping[str, Mapping], infos: Mapping[str, Mapping]) ->
         baselines=list(infos),
         untrained=[m for m in models if "random" in manifests[m]["parts"]["weights"] and not _adapter(manifests[m])],
         unread=[m for m in models if (manifests[m]["gate"] or {}).get("passed") is False],
+        readouts={m: manifest["readout"] for m, manifest in manifests.items() if manifest["readout"] != "plain"},
         tuned=tuned,
         conditions=conditions,
         vectors=next(iter([*glove, *known]), None),
@@ -104,11 +107,6 @@ def _adapter(manifest: Mapping) -> str | None:
     return manifest["parts"]["weights"].get("adapter")
 
 
-def _of_states(manifest: Mapping) -> bool:
-    """Whether its vectors are of recurrent states."""
-    return manifest["parts"].get("keep") == "state"
-
-
 def _of_tokens(manifest: Mapping) -> dict[str, Any]:
     """What decides token ids, with the order of words by itself rather than as a part of the tokenizer."""
     parts = dict(manifest["parts"]["tokens"])
@@ -119,9 +117,8 @@ def _of_tokens(manifest: Mapping) -> dict[str, Any]:
 
 
 def differing(first: Mapping, second: Mapping) -> list[str] | None:
-    """In what two manifests of the same weights differ: adapter, recurrent states, tokenizer, shuffled words.
-
-    None where the weights differ.
+    """In what two manifests of the same weights differ: adapter, tokenizer, shuffled words, readout; None where the
+    weights do.
 
     Where token ids differ though their settings do not, it is `token ids`.
     """
@@ -131,8 +128,8 @@ def differing(first: Mapping, second: Mapping) -> list[str] | None:
     if weights[0] != weights[1]:
         return None
     names = [] if _adapter(first) == _adapter(second) else ["adapter"]
-    names += [] if _of_states(first) == _of_states(second) else ["recurrent states"]
     one, other = (_of_tokens(manifest) for manifest in (first, second))
     of_tokens = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
     same_ids = first["parts"].get("ids") == second["parts"].get("ids")
-    return names + (of_tokens or ([] if same_ids else ["token ids"]))
+    of_readout = [] if first["readout"] == second["readout"] else ["readout"]
+    return names + (of_tokens or ([] if same_ids else ["token ids"])) + of_readout

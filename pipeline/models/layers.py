@@ -5,7 +5,7 @@ leaves the last block; no final norm, no rescaling. `output_hidden_states` is no
 each family: GPT-2 and Llama replace the last layer by its norm, Mamba and RWKV leave the first out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ from pipeline.base.errors import InputError
 
 BETWEEN_BLOCKS = ("deberta-v2",)
 """families that work on the stream between two blocks, by intent: DeBERTa-v2 adds a convolution after the first"""
+
+Change = Callable[[int, torch.Tensor], torch.Tensor]
+"""the number of a layer and the layer (B, T, D) -> what the next block shall read in its place"""
 
 
 def depth_of(model: PreTrainedModel) -> int:
@@ -69,10 +72,10 @@ class _EnoughError(Exception):
 class _Catcher:
     """The hooks of one forward pass: they see its layers in order and keep the wanted ones."""
 
-    def __init__(self, model: PreTrainedModel, shape: torch.Size, wanted: set[int]) -> None:
+    def __init__(self, model: PreTrainedModel, shape: torch.Size, wanted: set[int], change: Change | None) -> None:
         self.name, self.type, self.shape = type(model).__name__, model.config.model_type, shape
         self.stack, self.width = blocks(model), model.config.get_text_config().hidden_size
-        self.wanted, self.last = wanted, max(wanted)
+        self.wanted, self.last, self.change = wanted, max(wanted), change
         self.layers: list[torch.Tensor] = []
         self.begun = self.ended = 0
         self.left: torch.Tensor | None = None
@@ -87,14 +90,14 @@ class _Catcher:
             handles.append(norm.register_forward_hook(lambda module, args, output: self.catch(0, output)))
         return handles
 
-    def before(self, module: torch.nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        """A hook that runs before a block: it sees the layer that enters it."""
+    def before(self, module: torch.nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict] | None:
+        """A hook that runs before a block: it sees the layer that enters it, and may change it."""
         number = self.begun
         if number >= len(self.stack) or module is not self.stack[number] or self.ended != number:
             raise InputError(f"{self.name} does not run its {len(self.stack)} blocks one after the other, each once")
         self.begun += 1
         if number == 0 and hasattr(module, "pre_ln"):
-            return
+            return None
         stream = next((value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)), None)
         stream = kwargs.get("hidden_states", stream)
         if stream is None:
@@ -105,6 +108,11 @@ class _Catcher:
                 "two is the layer is not known"
             )
         self.catch(number, stream)
+        if self.change is None:
+            return None
+        changed = self.change(number, stream)
+        replaced = {name: changed if value is stream else value for name, value in kwargs.items()}
+        return tuple(changed if value is stream else value for value in args), replaced
 
     def after(self, module: torch.nn.Module, args: tuple, output: Any) -> None:
         """A hook that runs after a block: it returns the stream, or a tuple or list that begins with it."""
@@ -139,9 +147,14 @@ def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[in
         return caught_layers(model, range(depth_of(model) + 1) if wanted is None else wanted, input_ids=ids)
 
 
-def caught_layers(model: PreTrainedModel, wanted: Iterable[int], **inputs: Any) -> list[torch.Tensor]:
-    """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on."""
-    catcher = _Catcher(model, inputs["input_ids"].shape, set(wanted))
+def caught_layers(
+    model: PreTrainedModel, wanted: Iterable[int], change: Change | None = None, /, **inputs: Any
+) -> list[torch.Tensor]:
+    """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on.
+
+    A layer that is wanted is what the block before it left; `change`, from layer 1 on, says what the next block reads.
+    """
+    catcher = _Catcher(model, inputs["input_ids"].shape, set(wanted), change)
     handles = catcher.hooks()
     try:
         model.base_model(**inputs)

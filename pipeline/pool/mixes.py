@@ -18,6 +18,13 @@ def layers_i_j(means: Means, i: int, j: int) -> np.ndarray:
     return (means[i] + means[j]) / 2
 
 
+def mean_layers(means: Means) -> np.ndarray:
+    """sum_l v_l / L, the mean over all layers of a dump: of the readout `values` it is value aggregation
+    (arXiv 2602.01572, of which only the abstract could be read).
+    """
+    return np.mean(list(means.values()), axis=0)
+
+
 def scalar_mix(means: Means, weights: dict[int, float]) -> np.ndarray:
     """sum_l w_l v_l, w_l = softmax(s)_l / r_l with learned s (arXiv 1802.05365, equation 1).
 
@@ -32,5 +39,6 @@ def scalar_mix(means: Means, weights: dict[int, float]) -> np.ndarray:
 MIXES: dict[str, Callable[..., np.ndarray]] = {
     "first_last": first_last,
     "layers_I_J": layers_i_j,
+    "mean_layers": mean_layers,
     "scalar_mix": scalar_mix,
 }

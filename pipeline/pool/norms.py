@@ -15,7 +15,7 @@ from pipeline.pool.names import Pooling
 
 AVERAGED = {
     **dict.fromkeys(("mean", "weighted_mean", "norm_mean", "mean_max", "diagonal"), POSITIONS),
-    **dict.fromkeys(("first_last", "layers_I_J", "scalar_mix"), POSITIONS),
+    **dict.fromkeys(("first_last", "layers_I_J", "mean_layers", "scalar_mix"), POSITIONS),
     "skip_first": ("last", "other"),
 }
 """entry of a pooling -> `Norms.averaged`; nothing is said of those that weigh tokens by what they are or hold"""

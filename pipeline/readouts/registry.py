@@ -2,19 +2,25 @@
 
 from dataclasses import replace
 
+from pipeline.readouts.attention_output import ATTENTION_OUTPUT
 from pipeline.readouts.names import parsed
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
 from pipeline.readouts.state import STATE
 from pipeline.readouts.state_echo import STATE_ECHO
+from pipeline.readouts.token_prepending import TOKEN_PREPENDING
+from pipeline.readouts.values import VALUE_VECTORS
 
 READOUTS: dict[str, Readout] = {
     readout.name: readout
     for readout in (
         PLAIN,
+        TOKEN_PREPENDING,
+        VALUE_VECTORS,
+        ATTENTION_OUTPUT,
         STATE_ECHO,
     )
-}  # fmt: skip
+}
 
 
 def readout_of(keep: str, readout: str) -> Readout:

@@ -95,6 +95,10 @@ def notes(judged: pl.DataFrame, related: Relations, split: str) -> list[str]:
     ):
         if names:
             lines.append(f"- {', '.join(map(escaped, names))}: {what}.")
+    lines += [
+        f"- {escaped(model)}: read as {words(readout)}, where the paper took hidden layers."
+        for model, readout in related.readouts.items()
+    ]
     poolings = judged.filter(pl.col("pooling") != "mean").unique("model", maintain_order=True)
     lines += [
         f"- {escaped(row['model'])}: pooled by {words(row['pooling'])}, where the paper took the mean."

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.formats.manifest import seed_groups
 from pipeline.report import controls
-from pipeline.report.markdown import Cell, escaped, section, table
+from pipeline.report.markdown import Cell, escaped, section, table, words
 from pipeline.report.numbers import fixed
 from pipeline.report.sentences import listed
 
@@ -48,6 +48,15 @@ def untrained(manifests: Mapping[str, Manifest]) -> list[str]:
         "layers show is not language understanding.",
         "",
     ]
+
+
+def readouts(manifests: Mapping[str, Manifest]) -> list[str]:
+    """A line on the models of which something else than hidden layers was read."""
+    others = {name: manifest["readout"] for name, manifest in manifests.items() if manifest["readout"] != "plain"}
+    if not others:
+        return []
+    read = [f"**{escaped(name)}** is read as {words(readout)}" for name, readout in others.items()]
+    return [f"> Not all curves are of plain hidden layers: {listed(read)}.", ""]
 
 
 def seeds(manifests: Mapping[str, Manifest]) -> dict[str, str]:
@@ -147,10 +156,11 @@ def dumps(manifests: Mapping[str, Manifest]) -> list[str]:
                 at_commit(sources["tokenizer"]),
                 f"{parts['dtype']}, stored as {manifest['store']}",
                 f"{manifest['keep']} of {len(manifest['layers'])} layers",
+                "" if manifest["readout"] == "plain" else words(manifest["readout"]),
                 ", ".join(f"{package} {version}" for package, version in parts["versions"].items()),
                 manifest["key"],
             ]
         )
     header = ["model", "weights", "weights from the hub", "tokenizer", "tokenizer from the hub"]
-    header += ["types", "kept", "versions", "key of the dump"]
+    header += ["types", "kept", "readout", "versions", "key of the dump"]
     return section("Where the states come from", table(header, cells, text=header))

@@ -38,7 +38,7 @@ def page(material: Material, method: Method, settings: Report) -> str:
     lines += norms.warnings(material.scores.norms, manifests)
     lines += [*answer.sections(material, method, main), *diagnosis.sections(table, method, main)]
     lines += claims.opening(material.verdicts)
-    lines += [*models.untrained(manifests), *answer.on_learned_poolings(table)]
+    lines += [*models.untrained(manifests), *models.readouts(manifests), *answer.on_learned_poolings(table)]
     lines += ["![Spearman's rho by layer](layers.png)", "", caption(table, method, main, seeds(manifests)), ""]
     for split in splits:
         lines += correlations.sections(material, method, split)

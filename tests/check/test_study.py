@@ -147,6 +147,11 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
             "sha256 is given without `url`",
         ),
         ("models.demo", {"hub": "a/b", "sha256": "0" * 64}, "unknown sha256"),
+        (
+            "models.demo",
+            {"path": "data/demo/model", "readout": "token_prepend_3"},
+            "readout of model demo is 'token_prepend_3': did you mean token_prepending_K?",
+        ),
     ],
 )
 def test_a_wrong_entry_that_is_used_is_one_line(project, dotted, value, complaint):

@@ -50,12 +50,12 @@ def curve(encoder, signals):
     return {(encoder, layer): signal for layer, signal in enumerate(signals)}
 
 
-def manifest(weights="w", tokens=None, adapter=None, ids="i", passed=True, seed=None):
+def manifest(weights="w", tokens=None, adapter=None, ids="i", passed=True, seed=None, readout="plain"):
     """What the stage dump says of a model, as far as relations go."""
     of_weights = {"random": seed, "config": {}} if seed is not None else {"sha256": weights, "config": {}}
     of_weights |= {} if adapter is None else {"adapter": adapter}
     parts = {"weights": of_weights, "tokens": tokens or {"tokenizer": {"kind": "world"}, "bos": None}, "ids": ids}
-    return {"parts": parts, "gate": None if passed is None else {"passed": passed}}
+    return {"parts": parts, "gate": None if passed is None else {"passed": passed}, "readout": readout}
 
 
 def row_of(table, measure, **where):

@@ -20,6 +20,7 @@ def test_models_of_the_same_weights():
         "both": manifest(adapter="a", tokens=GPT2, ids="j"),
         "shuffled": manifest(tokens=SHUFFLED, ids="k"),
         "untrained": manifest(seed=0, passed=None),
+        "values": manifest(readout="values"),
     }
     found = relations(manifests, {})
     assert found.tuned == {"tuned": "finch", "tuned-again": "finch", "both": "as-published"}
@@ -30,9 +31,11 @@ def test_models_of_the_same_weights():
         ("as-published", "finch", "tokenizer"),
         ("both", "tuned", "tokenizer"),
         ("shuffled", "finch", "shuffled words"),
+        ("values", "finch", "readout"),
     ]
     assert found.untrained == ["untrained"]
     assert found.unread == ["as-published"]
+    assert found.readouts == {"values": "values"}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,8 @@ def test_models_of_the_same_weights():
         (manifest(weights="x"), None),
         (manifest(seed=1), None),
         (manifest(ids="j"), ["token ids"]),
+        (manifest(readout="values"), ["readout"]),
+        (manifest(readout="values", ids="j", adapter="a"), ["adapter", "token ids", "readout"]),
         (manifest(tokens=WORLD | {"bos": 1}, ids="j"), ["bos"]),
         (manifest(tokens=SHUFFLED, ids="k"), ["shuffled words"]),
         (manifest(tokens=GPT2 | {"bos": 1}, ids="j", adapter="a"), ["adapter", "bos", "tokenizer"]),

@@ -8,13 +8,15 @@ from transformers import AutoModel, BertConfig, BertModel, BertTokenizerFast, GP
 
 from pipeline.base.errors import InputError
 from pipeline.baselines import encoders as baselines
-from pipeline.catalog.entries import Baseline
+from pipeline.catalog.entries import Baseline, Model
 from pipeline.cost import networks
+from pipeline.models import load
 from pipeline.models.layers import blocks, hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts.plain import PLAIN
-from tests.study import SIZES, quick_params, write_settings
+from pipeline.readouts.registry import readout_named
+from tests.study import CATALOG, SIZES, quick_params, write_settings
 
 BLOCKS = 3
 
@@ -77,6 +79,24 @@ def test_a_model_of_the_catalogue_has_a_variant_for_each_layer_of_the_settings(t
     scores = encoder.scores(encoder.tokenize(["a cat", "a dog", "a cat", "no"]), encoder.variants[1])
     assert scores[0] == pytest.approx(1)
     assert -1 <= scores[1] < 1
+
+
+@pytest.mark.parametrize(("readout", "first"), [("token_prepending_1", 0), ("values", 1), ("attention_output", 1)])
+def test_what_is_measured_is_what_the_entry_reads(tmp_path, monkeypatch, readout, first):
+    """Its scores are the cosines of the means of the readout, and its layers those that exist."""
+    monkeypatch.chdir(tmp_path)
+    tiny = CATALOG["models"]["tiny"] | {"readout": readout}
+    catalog = CATALOG | {"models": {"tiny": tiny}}
+    write_settings(tmp_path, catalog, efficiency=quick_params()["efficiency"] | {"layers": "all"})
+    encoder = networks.layered("tiny", "cpu")
+    assert [variant.layer for variant in encoder.variants] == list(range(first, SIZES["num_hidden_layers"] + 1))
+    ids = encoder.tokenize(["a cat", "a bird sang"])
+    model = load.load(Model(**tiny), None, "tiny")
+    for variant in encoder.variants:
+        read = [readout_named(readout).read(model, torch.from_numpy(i).long()[None], [variant.layer]) for i in ids]
+        means = [layer[0].mean(0) for (layer,) in read]
+        cosine = torch.nn.functional.cosine_similarity(*means, dim=0).item()
+        assert encoder.scores(ids, variant) == pytest.approx([cosine], abs=1e-5)
 
 
 def test_a_layer_that_the_model_does_not_have_is_named_with_its_setting(models, tmp_path, monkeypatch):

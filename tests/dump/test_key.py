@@ -53,6 +53,8 @@ def key_of(settings):
         {"changes": {"shard_mb": 2}},
         {"changes": {"layers": 2}},
         {"changes": {"keep": "pooled"}},
+        {"changes": {"readout": "token_prepending_1"}},
+        {"changes": {"readout": "values"}},
     ],
 )
 def test_the_key_changes_with_everything_that_changes_bytes(key_of, arguments):
@@ -135,6 +137,27 @@ def test_what_decides_no_bytes_is_not_among_the_code():
     aside |= {"models/weights.py", "base/cli.py", "base/settings.py", "formats/tokens.py"}
     assert not files & aside
     assert {file.split("/")[0] for file in files} == {"__init__.py", "base", "dump", "formats", "models", "readouts"}
+
+
+def test_a_readout_is_keyed_by_its_number_and_by_the_code_of_its_module_alone(key_of, tmp_path):
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    names = ["plain", "token_prepending_1", "token_prepending_2", "values", "attention_output"]
+    expected = {name: key_of({"readout": name}, root=tmp_path) for name in names}
+    assert len(set(expected.values())) == len(names)
+    changed = {
+        "values.py": {"values"},
+        "token_prepending.py": {"token_prepending_1", "token_prepending_2"},
+        "projections.py": {"values", "attention_output"},
+        "readout.py": set(names),
+        "registry.py": set(),
+        "names.py": set(),
+    }
+    for file, wanted in changed.items():
+        path = tmp_path / "pipeline/readouts" / file
+        source = path.read_text()
+        path.write_text(source + "\nCHANGED = True\n")
+        assert {name for name in names if key_of({"readout": name}, root=tmp_path) != expected[name]} == wanted, file
+        path.write_text(source)
 
 
 def test_parts_say_what_the_key_is_made_of(settings):

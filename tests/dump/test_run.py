@@ -19,6 +19,7 @@ from pipeline.models.layers import hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts import plain
+from pipeline.readouts.registry import readout_named
 
 
 def shards_of(folder):
@@ -154,6 +155,30 @@ def test_out_of_memory_changes_nothing_but_the_rounding(model, dump, sentences, 
     for sentence, layers in calm.items():
         for a, b in zip(layers, tight[sentence], strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["token_prepending_1", "values", "attention_output"])
+def test_each_readout_is_dumped_as_it_reads_and_out_of_memory_changes_nothing(
+    model, dump, sentences, tmp_path, name, monkeypatch
+):
+    given, readout = sentences(60), readout_named(name)
+    honest = type(readout).read
+
+    def small(self, network, batch, wanted):
+        if batch.numel() > 39 and len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(self, network, batch, wanted)
+
+    facts = dump(model, given, key="calm", out="calm", readout=name)
+    monkeypatch.setattr(type(readout), "read", small)
+    assert dump(model, given, key="tight", out="tight", readout=name).keys() == facts.keys()
+    assert (facts["readout"], facts["layers"], facts["dim"]) == (name, readout.layers(model), 32)
+    calm, tight = by_sentence(tmp_path / "calm"), by_sentence(tmp_path / "tight")
+    for ids, sentence in zip(*given):
+        exact = honest(readout, model, torch.as_tensor(ids)[None].long())
+        for a, b, layer in zip(calm[sentence], tight[sentence], exact, strict=True):
+            np.testing.assert_allclose(a, layer[0], rtol=2e-3, atol=2e-3)
+            np.testing.assert_allclose(b, layer[0], rtol=2e-3, atol=2e-3)
 
 
 @pytest.fixture

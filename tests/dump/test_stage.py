@@ -100,6 +100,39 @@ def test_the_manifest_says_what_was_dumped_and_readers_take_it(project, capsys):
     assert f"tiny: {facts['gate']['bits_per_byte']:.3f} bits per byte" in capsys.readouterr().err
 
 
+def test_an_entry_names_its_readout_before_the_settings_do(project):
+    given = yaml.safe_load(Path("catalog.yaml").read_text())["models"]["tiny"]
+    found = {}
+    for of_entry, of_settings in ((None, "plain"), (None, "values"), ("values", "plain"), ("plain", "values")):
+        change("params.yaml", dump={"readout": of_settings})
+        change("catalog.yaml", models={"tiny": given | ({} if of_entry is None else {"readout": of_entry})})
+        dump()
+        facts = read_manifest()
+        assert facts["readout"] == facts["parts"]["readout"] == (of_entry or of_settings)
+        assert list(dumps.read(PATHS["out"], facts).layers) == facts["layers"] == facts["parts"]["layers"]
+        found[of_entry, of_settings] = facts["key"], facts["layers"]
+    assert found["plain", "values"] == found[None, "plain"] == (found[None, "plain"][0], [0, 1, 2])
+    assert found["values", "plain"] == found[None, "values"] == (found[None, "values"][0], [1, 2])
+    assert found["values", "plain"] != found["plain", "values"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"readout": "token_prepending_2"},
+            r"readout token_prepending_2 fills the slot up to layer 2, but the last of",
+        ),
+        ({"readout": "values", "layers": [0]}, r"dump\.layers is \[0\]: give all, a list of layers from 1 to 2"),
+    ],
+)
+def test_what_a_model_has_not_to_read_ends_the_dump_before_it_writes(project, changes, message):
+    change("params.yaml", dump=changes)
+    with pytest.raises(InputError, match=message):
+        dump()
+    assert left_behind() == []
+
+
 def test_the_same_again_computes_nothing_and_changes_nothing(project, monkeypatch):
     dump()
     before = contents("data")

@@ -11,7 +11,12 @@ from pipeline.formats import pairs, vectors
 from tests.helpers import ROOT
 from tests.study import CATALOG, SIZES, run_all, write_settings
 
-TINY = CATALOG["models"] | {"begun": {"random": 2, "config": SIZES, "tokenizer": "bytes", "bos": 0}}
+TINY = CATALOG["models"] | {
+    "begun": {"random": 2, "config": SIZES, "tokenizer": "bytes", "bos": 0},
+    "prepended": CATALOG["models"]["tiny"] | {"readout": "token_prepending_1"},
+    "values": CATALOG["models"]["tiny"] | {"readout": "values"},
+}
+STUDIED = ("tiny", "begun", "prepended", "values")
 
 UNKNOWN = ("reference", "date", "domains", "task_subtypes", "license", "annotations_creators", "dialect")
 UNKNOWN += ("sample_creation",)
@@ -20,9 +25,9 @@ UNKNOWN += ("sample_creation",)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A folder in which two models were pooled by `last`, one of them with a token before each sentence."""
+    """A folder in which models were pooled by `last`, one with a token before each sentence, two otherwise read."""
     folder = tmp_path_factory.mktemp("study")
-    write_settings(folder, CATALOG | {"models": TINY}, models=["tiny", "begun"], pooling="last")
+    write_settings(folder, CATALOG | {"models": TINY}, models=list(STUDIED), pooling="last")
     run_all(folder)
     return folder
 
@@ -34,18 +39,19 @@ def texts(study, monkeypatch):
     return pairs.read_sentences("data/pairs/sentences.parquet", table)["text"].to_list()
 
 
-@pytest.mark.parametrize("model", ["tiny", "begun"])
+@pytest.mark.parametrize("model", STUDIED)
 @pytest.mark.parametrize("layer", [0, 1, -1])
 def test_an_exported_layer_gives_the_vectors_of_the_pipeline(texts, model, layer):
     """Whatever the batches: those of 7 hold many lengths."""
-    encoder = sentence_transformer(model, layer, "last")
     read = vectors.read(f"data/pooled/{model}/vectors.parquet", f"pool@{model}")
-    exact = read.layer(read.layers[layer])
+    number = read.layers[layer]  # of values the first is 1
+    exact = read.layer(number)
+    encoder = sentence_transformer(model, number, "last")
     assert encoder.get_embedding_dimension() == exact.shape[1]
     for batch_size in (1, 7):
         found = encoder.encode(texts, batch_size=batch_size)
         assert np.abs(found - exact).max() <= 1e-5
-    assert np.abs(sentence_transformer(model, layer, "mean").encode(texts) - exact).max() > 0.01
+    assert np.abs(sentence_transformer(model, number, "mean").encode(texts) - exact).max() > 0.01
 
 
 def test_a_pooling_may_change_the_width(texts):

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 import pipeline.models.generations  # noqa: F401  (registers RWKV-4 to 7 with the Auto classes)
 from pipeline.base.errors import InputError
-from pipeline.models.layers import blocks, depth_of, hidden_layers, layer_numbers
+from pipeline.models.layers import blocks, caught_layers, depth_of, hidden_layers, layer_numbers
 
 TINY = {"vocab_size": 101, "hidden_size": 32, "num_hidden_layers": 3}
 HEADS = {"num_attention_heads": 4, "intermediate_size": 64}
@@ -146,6 +146,34 @@ def test_layers_that_a_model_does_not_have(spec):
     message = r"dump\.layers is .*: give all, a list of layers from -5 to 4 \(this model has 4 blocks\)"
     with pytest.raises(InputError, match=message):
         layer_numbers(spec, 4)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"), [("all", [1, 2, 3, 4]), (1, [1, 2, 3, 4]), (3, [3]), ([1, -1], [1, 4]), ([-4], [1])]
+)
+def test_layer_numbers_where_the_first_layer_is_1(spec, expected):
+    assert layer_numbers(spec, 4, first=1) == expected
+
+
+@pytest.mark.parametrize("spec", [5, [0], [-5], [0, 2]])
+def test_layers_that_are_not_there_where_the_first_is_1(spec):
+    message = r"dump\.layers is .*: give all, a list of layers from 1 to 4, or -4 to -1 \(this model has 4 blocks\)"
+    with pytest.raises(InputError, match=message):
+        layer_numbers(spec, 4, first=1)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "mamba", "rwkv6"])
+def test_a_change_between_blocks_is_what_the_next_block_reads(family):
+    """Layer 2 is replaced by zeros: layers up to it are as they were, and block 3 reads zeros."""
+    model, ids = tiny(family), torch.randint(0, 101, (2, 5))
+    plain = hidden_layers(model, ids)
+    with torch.inference_mode():
+        changed = caught_layers(model, range(4), lambda n, x: torch.zeros_like(x) if n == 2 else x, input_ids=ids)
+        last = caught_layers(model, [3], lambda n, x: x if n == 2 else torch.zeros_like(x), input_ids=ids)
+    assert all(torch.equal(a, b) for a, b in zip(plain[:3], changed[:3]))
+    assert (changed[3] == changed[3][:1]).all(), "of every sentence the same"
+    assert not torch.allclose(changed[3], plain[3])
+    assert not torch.allclose(last[0], plain[3]), "an earlier layer is changed"
 
 
 # families that do something else

@@ -13,6 +13,7 @@ BY_HAND = {  # of MEANS and LEARNED; add a row for a new mix
     "first_last": 6.5,
     "layers_0_5": 5.5,
     "layers_1_1": 3.0,
+    "mean_layers": 14 / 3,
     "scalar_mix": 5.0,
     "scalar_mix_1": 10.0,
 }

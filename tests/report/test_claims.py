@@ -107,10 +107,13 @@ def test_what_was_not_tested_has_the_command_once_for_all_models():
 
 def test_what_to_beware_of():
     rows = [row("slope", "a", SUPPORTED, pooling="last_4"), row("slope", "a", CONTRADICTED, split="validation")]
-    related = Relations(models=["a", "b", "c"], baselines=[], untrained=["b"], unread=["b", "c"])
+    related = Relations(
+        models=["a", "b", "c"], baselines=[], untrained=["b"], unread=["b", "c"], readouts={"a": "values"}
+    )
     text = text_of(*rows, related=related)
     assert "- a: pooled by last 4, where the paper took the mean." in text
     assert "- b: random weights: nobody trained it, and it is a control." in text
+    assert "- a: read as values, where the paper took hidden layers." in text
     assert "- c: failed the language-model check." in text
     assert "- On validation otherwise: C2 contradicted for a." in text
 

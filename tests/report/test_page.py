@@ -287,6 +287,16 @@ def test_a_model_that_fails_the_language_model_check_is_flagged_and_the_cause_na
     assert cells_of(unmeasured, "Language-model check")[0]["better than a unigram model"] == "not measured"
 
 
+def test_a_model_of_which_something_else_than_hidden_layers_was_read_is_named(rng, material, text):
+    assert "readout" not in text
+    assert "read as" not in text
+    other = making.manifest("m") | {"readout": "token_prepending_6"}
+    page_of = text_of(making.material(rng, material.table, manifests=material.manifests | {"m": other}))
+    assert "> Not all curves are of plain hidden layers: **m** is read as token prepending 6." in page_of
+    readouts = [row["readout"] for row in cells_of(page_of, "Where the states come from")]
+    assert readouts == ["token prepending 6", ""]
+
+
 def test_a_model_that_is_a_control_is_called_one_wherever_it_is_named(rng, material, text):
     assert "control" not in text
     shuffled = making.manifest("m")
