@@ -61,9 +61,7 @@ class Model:
     that of `dump.readout`
     """
     keep: str | None = None
-    """what a dump keeps of a sentence: tokens, pooled or state, its recurrent state (docs/howto/states.md); left out for
-    that of `dump.keep`
-    """
+    """what a dump keeps: tokens, pooled, or state (docs/howto/states.md); left out for that of `dump.keep`"""
     adapter: str | None = None
     """a folder with a LoRA adapter in the layout of `peft`, which is merged into the weights"""
     finetune: str | None = None

@@ -24,7 +24,7 @@ from pipeline.catalog.entries import (
 )
 from pipeline.catalog.fetch import config_file, local
 from pipeline.cost.settings import Efficiency
-from pipeline.dump.settings import Dump
+from pipeline.dump.settings import Dump, of_model
 from pipeline.finetune.settings import Finetune
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
@@ -83,8 +83,12 @@ def problems(params: str = "params.yaml", catalog: str = "catalog.yaml") -> list
         if (checked := found.trying(check_entry, kind, name, catalog)) is not None:
             known[name] = checked
     pooling = found.trying(Pooling.parse, choices.pooling)
-    if pooling is not None and sections["Fit"] and sections["Dump"]:
-        found.lines += check_pooling(pooling, sections["Fit"], sections["Dump"])
+    if sections["Dump"]:
+        models = {name: named for name, named in known.items() if isinstance(named, Model)}
+        dumped = [found.trying(of_model, sections["Dump"], named, name) for name, named in models.items()]
+        if pooling is not None and sections["Fit"]:
+            keeps = {dump.keep for dump in dumped if dump is not None}
+            found.lines += check_pooling(pooling, sections["Fit"], keeps)
     if sections["Correlate"] and sections["Score"] and len(known) == len(entries):
         found.trying(check_reference, sections["Correlate"], sections["Score"], choices, known)
     is_tuned = any(isinstance(named, Model) and named.finetune for named in known.values())
@@ -127,8 +131,11 @@ def check_encoder(name: str, catalog: str) -> None:
     check_entry(kinds[one_of(name, kinds, "a name in efficiency.encoders")], name, catalog)
 
 
-def check_pooling(pooling: Pooling, fit: Fit, dump: Dump) -> Iterator[str]:
-    """What keeps the pooling from being computed, whatever the model."""
+def check_pooling(pooling: Pooling, fit: Fit, keeps: set[str]) -> Iterator[str]:
+    """What keeps the pooling from being computed; keeps: what the models' dumps keep.
+
+    A dump that takes poolings of another kind is no problem: it is pooled by the plain one (`pool.names.suited`).
+    """
     if pooling.learned:
         learned = [str(name) for name in fit.poolings]
         if pooling.entry not in learned:
@@ -136,7 +143,12 @@ def check_pooling(pooling: Pooling, fit: Fit, dump: Dump) -> Iterator[str]:
             yield f"pooling is {pooling}, which is learned, but fit.poolings lists {listed}: add it"
         elif pooling.run >= fit.runs:
             yield f"pooling is {pooling}, but fit.runs is {fit.runs}: its runs are numbered from 0 to {fit.runs - 1}"
-    if dump.keep == "pooled" and pooling.kind != "mix":
+    if keeps and pooling.kind == "state" and "state" not in keeps:
+        yield (
+            f"pooling is {pooling}, which takes recurrent states, but no model keeps them: set dump.keep, or `keep` of "
+            "a model in catalog.yaml, to state"
+        )
+    if "pooled" in keeps and pooling.kind not in ("mix", "state"):
         from pipeline.pool.statistics import FROM_STATISTICS  # it needs more than numpy
 
         if pooling.entry not in FROM_STATISTICS:

@@ -14,22 +14,24 @@ from pipeline.catalog import entries
 from pipeline.catalog.entries import Baseline
 from pipeline.cost.encoders import Encoder, Variant, halves, size_of
 from pipeline.cost.settings import Efficiency
-from pipeline.dump.settings import Dump
+from pipeline.dump.settings import Dump, of_model
 from pipeline.models import load, weights
 from pipeline.models.checkpoints import checkpoint_files
 from pipeline.models.layers import blocks, depth_of, layer_numbers
 from pipeline.readouts.readout import Readout
-from pipeline.readouts.registry import readout_named
+from pipeline.readouts.registry import readout_of
 from pipeline.text.encoding import Encoded, encode
 from pipeline.text.settings import Tokenize
 from pipeline.text.tokenizers import tokenizer_of
 
 
 def layered(name: str, device: str) -> Encoder:
-    """A model of the catalogue: the mean over the pooled tokens of a layer, after which nothing is computed."""
+    """A model of the catalogue: the mean over the pooled tokens of a layer, after which nothing is computed, or its
+    state.
+    """
     entry = weights.drawn(entries.entry("models", name), name)
-    limits, dump = settings.section(Tokenize), settings.section(Dump)
-    readout = readout_named(entry.readout or dump.readout)
+    limits, dump = settings.section(Tokenize), of_model(settings.section(Dump), entry, name)
+    readout = readout_of(dump.keep, dump.readout)
     path = weights.locate(entry, name)
     model = load.load(entry, path, name, dump.dtype)
     readout.checked(model)
@@ -41,12 +43,12 @@ def layered(name: str, device: str) -> Encoder:
 
     def scores(tokens: Encoded, variant: Variant) -> np.ndarray:
         assert variant.layer is not None
-        return halves(layer_means(model, tokens.ids, variant.layer, readout, tokens.spans))
+        return halves(layer_vectors(model, tokens.ids, variant.layer, readout, tokens.spans))
 
     variants = [Variant(layer, parameters=parameters_up_to(model, layer)) for layer in exits(model, readout)]
     disk = 0 if path is None else size_of(checkpoint_files(path))
-    kind = model.config.model_type
-    return Encoder(kind, "mean", variants, tokenize, scores, disk_bytes=disk, device=str(model.device))
+    kind, pooling = model.config.model_type, "state" if readout.shape else "mean"
+    return Encoder(kind, pooling, variants, tokenize, scores, disk_bytes=disk, device=str(model.device))
 
 
 def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
@@ -57,25 +59,25 @@ def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
         raise InputError(str(error).replace("dump.layers", "efficiency.layers")) from error
 
 
-def layer_means(
+def layer_vectors(
     model: PreTrainedModel, ids: list[np.ndarray], layer: int, readout: Readout, spans: np.ndarray | None = None
 ) -> np.ndarray:
-    """Token ids of S sentences, (T,) each -> the mean of what is read at a layer (S, D) float32, on the host.
+    """Token ids of S sentences, (T,) each -> the mean of what is read at a layer, or its state, (S, D) float32.
 
     spans (S, 2): the first token of each that counts, and the one after the last; None: all do. Sentences of one length
-    and span share a pass, as in a dump. The copy at the end waits for the device.
+    and span share a pass, as in a dump. The copy to the host, at the end, waits for the device.
     """
     spans = np.array([[0, len(tokens)] for tokens in ids]) if spans is None else spans
     rows: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for row, (tokens, (start, stop)) in enumerate(zip(ids, spans.tolist())):
         rows[len(tokens), start, stop].append(row)
-    means = []
+    vectors = []
     for (_, start, stop), same_shape in rows.items():
         batch = torch.from_numpy(np.stack([ids[row] for row in same_shape])).long().to(model.device)
         (states,) = readout.read(model, batch, [layer])
-        means.append(states[:, start:stop].float().mean(dim=1))
+        vectors.append(states.float().flatten(1) if readout.shape else states[:, start:stop].float().mean(dim=1))
     order = np.argsort(np.concatenate(list(rows.values())))
-    return torch.cat(means).cpu().numpy()[order]
+    return torch.cat(vectors).cpu().numpy()[order]
 
 
 def parameters_up_to(model: PreTrainedModel, layer: int) -> int:

@@ -44,7 +44,7 @@ class Tokens:
 
     def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
         """sentence_id, position, and the state at each layer."""
-        return states.schema(layers, *shape, store)
+        return states.schema(layers, shape[0], store)
 
     def rows(self, lengths: np.ndarray) -> np.ndarray:
         """One for each token."""
@@ -67,7 +67,7 @@ class Pooled:
 
     def schema(self, layers: list[int], shape: tuple[int, ...], store: str) -> pa.Schema:
         """sentence_id, tokens, and the statistics of each layer."""
-        return statistics.schema(layers, *shape, store)
+        return statistics.schema(layers, shape[0], store)
 
     def rows(self, lengths: np.ndarray) -> np.ndarray:
         """One for each sentence."""

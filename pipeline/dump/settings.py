@@ -56,7 +56,7 @@ def of_model(settings: Dump, entry: Model, name: str) -> Dump:
     keep, readout = entry.keep or settings.keep, entry.readout or settings.readout
     if keep == "state" and readout != "plain":
         raise InputError(
-            f"model {name} has readout {readout}, but of the recurrent state (keep: state) there is one reading: set its "
-            "`readout` to plain, or its `keep` to tokens"
+            f"model {name} has readout {readout}, but its recurrent state (keep: state) is read in one way only: set "
+            "its `readout` to plain, or its `keep` to tokens"
         )
     return replace(settings, keep=keep, readout=readout)

@@ -11,7 +11,7 @@ from pipeline.base import settings
 from pipeline.base.errors import InputError, needs_extra
 from pipeline.base.machine import device_named
 from pipeline.catalog import entries
-from pipeline.dump.settings import Dump
+from pipeline.dump.settings import Dump, of_model
 from pipeline.models import load, weights
 from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.pool.names import Pooling
@@ -84,12 +84,15 @@ def sentence_transformer(model: str, layer: int, pooling: str = "mean", device: 
     Its vectors are those of `data/pooled/MODEL`, under params.yaml's sections `tokenize` and `dump`. InputError for a
     pooling that takes more than the states of a sentence, such as what was learned.
     """
-    named, dump = Pooling.parse(pooling), settings.section(Dump)
+    named = Pooling.parse(pooling)
     if named.kind != "tokens":
         raise InputError(f"pooling {pooling} takes more than the states of a sentence: only fixed ones can be exported")
     entry, limits = weights.drawn(entries.entry("models", model), model), settings.section(Tokenize)
+    dump = of_model(settings.section(Dump), entry, model)
+    if dump.keep == "state":
+        raise InputError(f"model {model} keeps its recurrent state (keep: state): export an entry that keeps tokens")
     network = load.load(entry, weights.locate(entry, model), model, dump.dtype)
-    readout = readout_named(entry.readout or dump.readout)
+    readout = readout_named(dump.readout)
     readout.checked(network)
     (number,) = layer_numbers([layer], depth_of(network), readout.first)
     tokenizer = tokenizer_of(entry, model)

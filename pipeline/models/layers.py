@@ -148,7 +148,7 @@ def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[in
 
 
 def caught_layers(
-    model: PreTrainedModel, wanted: Iterable[int], change: Change | None = None, /, **inputs: torch.Tensor
+    model: PreTrainedModel, wanted: Iterable[int], change: Change | None = None, /, **inputs: Any
 ) -> list[torch.Tensor]:
     """`hidden_layers` of inputs of the base model, input_ids (B, T) among them, with gradients where they are on.
 

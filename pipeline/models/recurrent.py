@@ -30,13 +30,13 @@ def final_states(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[int
     """
     with torch.inference_mode():
         if isinstance(model.base_model, RwkvModel):
-            states = [state and state.wkv for state in _rwkv_states(model, ids, max(wanted))]
+            states = [state.wkv for state in _rwkv_states(model, ids, max(wanted)) if state]
         else:
-            states = [_of_layer(layer) for layer in _cache(model, ids, max(wanted))[1].layers]
-    found = [states[layer - 1] for layer in wanted]
-    if any(state is None or state.ndim != 4 for state in found):  # RWKV-4's is three vectors
+            cache = _cache(model, ids, max(wanted))[1]
+            states = [state for layer in cache.layers if (state := _of_layer(layer)) is not None]
+    if any(state.ndim != 4 for state in states):  # RWKV-4's is three vectors
         raise no_state(model)
-    return [state.float() for state in found]
+    return [states[layer - 1].float() for layer in wanted]
 
 
 @functools.lru_cache(maxsize=1)
@@ -69,6 +69,11 @@ def echoed_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Sequence[in
         return [torch.cat(tokens, dim=1) for tokens in zip(*steps)]
 
 
+def check_state(model: PreTrainedModel) -> None:
+    """Raise InputError for a family without a state of one shape in every block."""
+    shape_of_state(model)
+
+
 def check_echo(model: PreTrainedModel) -> None:
     """Raise InputError for a family that cannot go on from what it has read."""
     if not isinstance(model.base_model, RwkvModel):
@@ -92,8 +97,9 @@ def _rwkv_states(model: PreTrainedModel, ids: torch.Tensor, last: int) -> list[S
 
 
 def _cache(model: PreTrainedModel, ids: torch.Tensor, last: int) -> tuple[str, Any]:
-    """Run the blocks up to layer `last` over token ids (B, T) -> the name of the cache, and the cache, which has a state
-    of each of them. InputError for a family without.
+    """Run the blocks up to layer `last` over token ids (B, T) -> the name of the cache, and the cache.
+
+    It has a state of each of these blocks; InputError for a family without.
     """
     takes = inspect.signature(model.base_model.forward).parameters
     name = next((name for name in CACHES if name in takes), None)

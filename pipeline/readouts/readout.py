@@ -60,8 +60,9 @@ class Readout:
     def read(
         self, model: PreTrainedModel, ids: torch.Tensor, layers: Sequence[int] | None = None
     ) -> list[torch.Tensor]:
-        """Token ids (B, T) without padding -> the layers that are wanted, all by default, each (B, T, D'), or (B, H, N, M)
-        where it has a `shape`.
+        """Token ids (B, T) without padding -> the layers that are wanted, all by default.
+
+        Each is (B, T, D'), or (B, H, N, M) where there is a `shape`.
 
         On the model's device, in the type that the network computes. InputError for a network that gives other shapes.
         """

@@ -1,5 +1,6 @@
-"""The recurrent state after the last token, which is what a dump with `keep: state` reads. It has no name for a readout,
-since it is one matrix a head for the sentence instead of a vector for each token.
+"""The recurrent state after the last token, which is what a dump with `keep: state` reads.
+
+It has no name as a readout, since it is a matrix for each head of the sentence instead of a vector for each token.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from math import prod
 import torch
 from transformers import PreTrainedModel
 
-from pipeline.models.recurrent import final_states, shape_of_state
+from pipeline.models.recurrent import check_state, final_states, shape_of_state
 from pipeline.readouts.readout import Readout
 
 
@@ -23,6 +24,6 @@ STATE = Readout(
     source="S_T of each block: arXiv 2404.05892, time mixing of RWKV-6; arXiv 2312.00752, algorithm 2, of Mamba",
     width=lambda model: prod(shape_of_state(model)),
     first=1,
-    check=shape_of_state,
+    check=check_state,
     shape=shape_of_state,
 )

@@ -47,7 +47,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
         for name, part in block.named_modules():
             if not list(part.children()) and name != "pre_ln":  # RWKV's layer 0 leaves it
                 handles.append(part.register_forward_hook(lambda *_, number=number: ran.add(number)))
-    networks.layer_means(model, [rng.integers(0, 40, 5)], layer, PLAIN)
+    networks.layer_vectors(model, [rng.integers(0, 40, 5)], layer, PLAIN)
     for handle in handles:
         handle.remove()
     assert ran == set(range(layer))
@@ -56,7 +56,7 @@ def test_an_early_exit_runs_no_later_block(model, layer, rng):
 def test_means_are_those_of_each_sentence_alone_in_order(model, rng):
     ids = [rng.integers(0, 40, length) for length in (4, 2, 4, 7, 2)]
     for layer in (0, BLOCKS):
-        means = networks.layer_means(model, ids, layer, PLAIN)
+        means = networks.layer_vectors(model, ids, layer, PLAIN)
         for row, tokens in zip(means, ids):
             (states,) = hidden_layers(model, torch.from_numpy(tokens)[None], [layer])
             assert np.abs(row - states[0].float().mean(0).numpy()).max() <= 1e-5
@@ -65,7 +65,7 @@ def test_means_are_those_of_each_sentence_alone_in_order(model, rng):
 def test_means_of_spans_are_those_of_each_sentence_alone(model, rng):
     ids = [rng.integers(0, 40, length) for length in (4, 2, 4, 4, 7)]
     spans = np.array([[0, 2], [1, 2], [0, 2], [1, 4], [3, 6]])
-    means = networks.layer_means(model, ids, BLOCKS, PLAIN, spans)
+    means = networks.layer_vectors(model, ids, BLOCKS, PLAIN, spans)
     for row, tokens, (start, stop) in zip(means, ids, spans.tolist()):
         (states,) = hidden_layers(model, torch.from_numpy(tokens)[None], [BLOCKS])
         assert np.abs(row - states[0, start:stop].float().mean(0).numpy()).max() <= 1e-5

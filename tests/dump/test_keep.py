@@ -38,9 +38,7 @@ def test_columns_and_index_fit_the_schema(keep):
 
 
 def test_bytes_of_a_row_by_hand():
-    """int64 + int32 + two layers of four float16; pooled: + for each layer 3 states of four and 2 sums and 1 norm; state:
-    + for each layer a state of 24.
-    """
+    """int64 + int32 + two layers of four float16; pooled: + for each layer 3 states of four and 2 sums and 1 norm."""
     assert bytes_of_row(KEEPS["tokens"].schema([0, 1], (4,), "float16")) == 12 + 2 * 4 * 2
     assert bytes_of_row(KEEPS["pooled"].schema([0], (4,), "float16")) == 12 + 3 * 4 * 2 + 2 * 4 * 4 + 4
     assert bytes_of_row(KEEPS["state"].schema([1, 2], (2, 3, 4), "float16")) == 12 + 2 * 24 * 2
