@@ -42,6 +42,7 @@ from pipeline.formats import (
     sweeps,
     tables,
     tokens,
+    unembeddings,
     vectors,
 )
 from pipeline.geometry.between import BETWEEN
@@ -198,6 +199,7 @@ EXAMPLES = {  # path -> the module whose docstring describes it, its columns, an
     ),
     "data/sweeps/MODEL/attention.parquet": (attention, attention.schema([0, 1]), [0, 0, 0.083, 0.12]),
     "data/fitted/MODEL/": (fits, None, None),
+    "data/unembeddings/MODEL.safetensors": (unembeddings, None, None),
 }
 OTHERS = {  # path -> the stage that writes it, and what it is
     "data/code/STAGE.json": ("check", "{file: hash} of the code that the stage runs; see docs/architecture.md"),

@@ -8,6 +8,7 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       tokenize  -> token ids                              text       World, Hugging Face, GPT-2, bytes
       finetune  -> an adapter, where one is wanted        finetune   contrastive training on the train pairs
       dump      -> states of every token at every layer   dump       plan, key (C6), writer; the only stage with a model
+                   and the unembedding                    models     what the head reads, in which directions
       fit       -> learned poolings                       fit        queries, learned on train pairs
       pool      -> sentence vectors                       pool       mean, last, idf_mean, attention ...
       baseline  -> vectors or scores                      baselines  word overlap, word vectors, sentence encoders

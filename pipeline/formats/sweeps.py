@@ -1,6 +1,7 @@
 """The scores of every pooling, correction, similarity and layer of one model: `data/sweeps/MODEL/scores.parquet`.
 
-The columns of C5, and three that say what a combination is an option of. Row groups hold whole combinations, a
+The columns of C5, and three that say what a combination is an option of; in the footer, what was left out, and the
+layers in the order that LOES chooses without labels. Row groups hold whole combinations, a
 combination's pairs one behind the other in the order of pair_id.
 """
 

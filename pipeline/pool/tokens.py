@@ -55,15 +55,17 @@ def last_k(h: np.ndarray, k: int) -> np.ndarray:
 
 
 def skip_first(h: np.ndarray) -> np.ndarray:
-    """(..., T, D) -> (..., D): the mean without the first token; a single token stays.
+    """(..., T, D) -> (..., D): the mean without the first token, often an attention sink; a single token stays.
 
-    The first has seen no context, and in many models carries outlying values (massive activations, arXiv 2402.17762).
+    The first has seen no context. Many heads attend to it though it means little (arXiv 2309.17453, abstract), and its
+    state carries outlying values (massive activations, arXiv 2402.17762).
     """
     return h[..., min(1, h.shape[-2] - 1) :, :].mean(axis=-2)
 
 
 def skip_outliers(h: np.ndarray) -> np.ndarray:
-    """(..., T, D) -> (..., D): the mean without states that are more than 5 times as long as the median state.
+    """(..., T, D) -> (..., D): the mean without states that are more than 5 times as long as the median state, as those
+    of attention sinks are, wherever they stand.
 
     In many models a few tokens, mostly the first or a delimiter, carry massive activations (arXiv 2402.17762). They are
     told by their norm, not by the attention that they draw: the two are distinct (arXiv 2603.05498). The median is the

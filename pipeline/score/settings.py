@@ -17,7 +17,8 @@ class Score:
     similarities: list[Similarity]
     """keys of pipeline.score.similarities.SIMILARITIES"""
     corrections: list[Correction]
-    """names of pipeline.pool.corrections; fitted on the train sentences of each encoder's vectors at each layer"""
+    """names of pipeline.pool.corrections; fitted on the train sentences of each encoder's vectors at each layer,
+    but for embed_filter_K, which takes the model's unembedding"""
 
     def __post_init__(self) -> None:
         check_list("score.similarities", self.similarities, "cosine")
