@@ -85,7 +85,7 @@ def _before_head(model: PreTrainedModel, head: torch.nn.Module, states: torch.Te
     def replace(module: torch.nn.Module, args: tuple, output: Any) -> Any:
         stream = output[0] if isinstance(output, tuple | list) else output
         given = states[None].to(stream.device, stream.dtype)
-        return type(output)([given, *output[1:]]) if isinstance(output, tuple | list) else given
+        return (given, *output[1:]) if isinstance(output, tuple | list) else given
 
     def look(module: torch.nn.Module, args: tuple) -> None:
         seen.append(args[0])
