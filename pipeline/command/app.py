@@ -1,5 +1,6 @@
 """The subcommands of `drillcore`. Each reads its options, calls the library and prints; `--help` shows examples."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -42,10 +43,10 @@ def in_clone() -> None:
 
 @command
 def run(
-    pairs: Annotated[str, typer.Argument(help="a CSV, TSV, JSONL, JSON or Parquet file, or a data set of catalog.yaml")],
+    pairs: Annotated[str, typer.Argument(metavar="PAIRS", help="a CSV, TSV, JSONL, JSON or Parquet file, or a data set of catalog.yaml")],
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL...", help="a folder or file of weights, hub:owner/name[@revision], or a name"),
+        typer.Argument(metavar="MODEL", help="a folder or file of weights, hub:owner/name[@revision], or a name"),
     ],
     sentence1: Annotated[str | None, typer.Option(help="column of the first text, where it has another name")] = None,
     sentence2: Annotated[str | None, typer.Option(help="column of the second text")] = None,
@@ -95,7 +96,7 @@ def _given(options: dict) -> dict:
 
 @command
 def check() -> None:
-    """Say everything that is wrong in params.yaml and catalog.yaml, a line each."""
+    """Say what is wrong in params.yaml and catalog.yaml, a line each."""
     from pipeline.check import study
 
     if found := study.problems():
@@ -107,9 +108,9 @@ def check() -> None:
 
 @command
 def describe() -> None:
-    """Say what a run of params.yaml takes: pairs, tokens, disk, time, and which stages have results already.
+    """Say what a run of params.yaml takes.
 
-    Nothing is downloaded. For another study: drillcore run PAIRS MODEL --dry-run
+    Pairs, tokens, disk and time, and the stages that have no results yet. Nothing is downloaded. For another study: drillcore run PAIRS MODEL --dry-run
     """
     from pipeline.command import running
 
@@ -118,9 +119,12 @@ def describe() -> None:
 
 @command
 def catalog(
-    kind: Annotated[str | None, typer.Argument(help="datasets, models or baselines; all of them where left out")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="datasets, models or baselines; all of them where left out")] = None,
 ) -> None:
-    """List the names of catalog.yaml: where each comes from, what is on this machine, licences where a card says one."""
+    """List the names of catalog.yaml.
+
+    Where each comes from, its size where it is on this machine, and its licence where the card there says one.
+    """
     from pipeline.command import running
 
     running.catalog(kind)
@@ -129,14 +133,14 @@ def catalog(
 @command
 def compare(
     experiments: Annotated[
-        list[str], typer.Argument(metavar="EXP...", help="an experiment, a commit or `workspace`; :ENCODER may follow")
+        list[str], typer.Argument(metavar="EXP", help="an experiment, a commit or `workspace`; :ENCODER may follow")
     ],
     split: Annotated[str | None, typer.Option(help="the last one where left out")] = None,
     out: Annotated[Path | None, typer.Option(help="also write every figure to this CSV")] = None,
 ) -> None:
-    """Test whether rho differs between experiments, on the pairs that all have: the first against each other one.
+    """Test whether rho differs between experiments.
 
-    It reads scores out of DVC's cache and runs nothing. Settings of the test are those of `correlate` in params.yaml.
+    The first is compared with each other one, on the pairs that all have. It reads scores out of DVC's cache and runs nothing. Settings of the test are those of `correlate` in params.yaml.
 
     \b
     Examples:
@@ -151,12 +155,15 @@ def compare(
 
 @command
 def export(
-    model: Annotated[str, typer.Argument(help="a model of params.yaml that has run")],
-    out: Annotated[Path, typer.Argument(help=".npy, .tsv, .parquet, or a folder for sentence-transformers")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a model of params.yaml that has run")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".npy, .tsv, .parquet, or a folder for sentence-transformers")],
     layer: Annotated[int | None, typer.Option(help="the one that train chose where left out; -1 is the last")] = None,
     pooling: Annotated[str | None, typer.Option(help="that of params.yaml where left out")] = None,
 ) -> None:
-    """Write the sentence vectors of one layer for another tool, or the layer as an encoder of sentence-transformers.
+    """Write one layer's vectors for another tool.
+
+    The ending says which: NumPy, the two files of TensorFlow's projector, Parquet with the text beside the vector. A
+    name without an ending is a folder, which sentence-transformers opens as an encoder of new texts.
 
     \b
     Examples:
@@ -175,7 +182,10 @@ def clean(
     remove: Annotated[list[str] | None, typer.Option(help="a key to remove; may be repeated")] = None,
     everything: Annotated[bool, typer.Option("--all", help="remove all keys")] = False,
 ) -> None:
-    """Show what the scratch store of the dumps holds, and remove what is named. Results and DVC's cache stay."""
+    """Show the scratch store of the dumps, and empty it.
+
+    Results and DVC's cache stay; a dump that is not finished starts anew.
+    """
     from pipeline.command import running
 
     running.clean(remove or [], everything)
@@ -184,4 +194,4 @@ def clean(
 def main() -> None:
     """The console script."""
     stop_quietly()
-    cli.ending(app)
+    cli.ending(functools.partial(app, prog_name="drillcore"))

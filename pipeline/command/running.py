@@ -58,6 +58,8 @@ def run(asked: Asked, save: str | None, dry_run: bool) -> None:
     if save:
         study.save(save)
         print(f"kept as experiment {save}: drillcore compare {save} workspace, or dvc exp show")
+    for line in study.answer():
+        print(line)
     print("read " + ", ".join(study.pages()))
 
 

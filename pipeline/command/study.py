@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import itertools
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -143,3 +144,10 @@ def stages() -> list[str]:
     names = [line.split("'")[1].split("@")[0] for line in lines if line.startswith("Running stage '")]
     counts = {name: names.count(name) for name in names}
     return [name if count == 1 else f"{name} x {count}" for name, count in counts.items()] or ["none, all is up to date"]
+
+
+def answer() -> list[str]:
+    """The first lines of results/report.md, which say what came out, without their marks."""
+    lines = Path("results/report.md").read_text(encoding="utf-8").splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("- ")), len(lines))
+    return [line.replace("**", "") for line in itertools.takewhile(lambda line: line.startswith("- "), lines[first:])]
