@@ -103,7 +103,7 @@ def compare(
         names = (experiments[0].name, experiments[number].name)
         for ours, theirs in _couples(there[0], there[number], encoders[0], encoders[number], names):
             if np.array_equal(ours.scores, theirs.scores):
-                same.append(f"{theirs.name} of {names[1]}")
+                same.append(theirs.name if len(experiments) == 2 else f"{theirs.name} of {names[1]}")
             else:
                 found.append((*names, ours, theirs))
     table = _tested(found, labels[test], of_pairs["component"].to_numpy()[test], test, settings, on)

@@ -178,6 +178,8 @@ def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "ca
     extents = {name: of_model(name, found.sentences, ask, catalog) for name in study.models}
     known = [extent for extent in extents.values() if extent is not None]
     said = [of_pairs(study.dataset, found)]
+    if len(found.info["splits"]) == 1:
+        said.append("WARNING: there is one split: layers are chosen on the pairs that are reported, which flatters them")
     said += [str(extent or f"{name}: not on this machine yet, so its size is not known") for name, extent in extents.items()]
     total, free = sum(extent.disk for extent in known), shutil.disk_usage(".").free
     rest = "" if len(known) == len(extents) else ", without what is not known"
@@ -194,4 +196,6 @@ def in_words(count: float) -> str:
     """Minutes as people say them."""
     if count < 1:
         return "less than a minute"
+    if count < 1.5:
+        return "about a minute"
     return f"about {count:.0f} minutes" if count < 90 else f"about {count / 60:.0f} hours"
