@@ -64,7 +64,8 @@ def same_pairs(experiments: Sequence[Scored]) -> list[np.ndarray]:
         joined = joined.join(table, on=SAME_PAIR, how="inner", maintain_order="left")
     if joined.is_empty():
         raise InputError(
-            f"{', '.join(one.name for one in experiments)} have no pair in common: they are of different data sets, splits or labels"
+            f"{', '.join(one.name for one in experiments)} have no pair in common: they are of other "
+            "data sets, splits or labels"
         )
     return [joined[f"row_{number}"].to_numpy() for number in range(len(experiments))]
 
@@ -118,8 +119,8 @@ def _couples(
         common = [name for name in first if name in other]
         if not common:
             raise InputError(
-                f"no encoder is in both {names[0]} ({', '.join(first)}) and {names[1]} ({', '.join(other)}): say which two, "
-                f"such as {names[0]}:{next(iter(first))} {names[1]}:{next(iter(other))}"
+                f"no encoder is in both {names[0]} ({', '.join(first)}) and {names[1]} ({', '.join(other)}): say which "
+                f"two, such as {names[0]}:{next(iter(first))} {names[1]}:{next(iter(other))}"
             )
         yield from ((first[name], other[name]) for name in common)
         return

@@ -1,20 +1,23 @@
-"""The subcommands of `drillcore`. Each reads its options, calls the library and prints; `--help` shows examples."""
+"""The subcommands of `drillcore`. Each reads its options and calls `running`; `--help` shows examples."""
 
 import functools
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from pipeline.base import cli, settings
+from pipeline.base import cli
 from pipeline.base.code import ROOT
 from pipeline.base.errors import InputError
 from pipeline.base.stopping import stop_quietly
+from pipeline.command import options
 
-EPILOG = "Run it in the root of a clone. --debug shows the traceback of what is else one line. docs/howto/command.md has more."
+PURPOSE = "Which layer of a language model orders your sentence pairs as their labels do, and beats word overlap?"
+EPILOG = "Run it in the root of a clone. With --debug, bad input shows its traceback. docs/howto/command.md says more."
 app = typer.Typer(
-    help="Which layer of a language model orders your sentence pairs as their labels do, and does it beat word overlap?",
+    help=PURPOSE,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -23,53 +26,50 @@ app = typer.Typer(
 )
 
 
-def command(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - a decorator of typer's
+def command(function: Callable[..., None]) -> Callable[..., None]:
     """A subcommand, with a word for Ctrl-C."""
     return app.command(epilog=EPILOG)(cli.stoppable(function))
 
 
 @app.callback()
 def in_clone() -> None:
-    """Which layer of a language model orders your sentence pairs as their labels do, and does it beat word overlap?"""
-    here = Path.cwd()
+    """Raise InputError where this is no clone, or one with other code than the command's."""
+    here = Path.cwd().resolve()
     if missing := [name for name in ("dvc.yaml", "params.yaml", "catalog.yaml") if not Path(name).is_file()]:
-        raise InputError(f"no {missing[0]} in {here}: run drillcore in the root of a clone, such as cd {ROOT}")
-    if (here / "pipeline").is_dir() and here.resolve() != ROOT:
+        raise InputError(f"no {missing[0]} in {here}: run drillcore in the root of a clone (cd {ROOT})")
+    if (here / "pipeline").is_dir() and here != ROOT:
         raise InputError(
             f"this drillcore is that of {ROOT}, and the stages here are those of {here}: pip install -e . here, or "
-            "python -m pipeline.command"
+            "say python -m pipeline.command instead of drillcore"
         )
 
 
 @command
 def run(
-    pairs: Annotated[str, typer.Argument(metavar="PAIRS", help="a CSV, TSV, JSONL, JSON or Parquet file, or a data set of catalog.yaml")],
-    models: Annotated[
-        list[str],
-        typer.Argument(metavar="MODEL", help="a folder or file of weights, hub:owner/name[@revision], or a name"),
-    ],
-    sentence1: Annotated[str | None, typer.Option(help="column of the first text, where it has another name")] = None,
-    sentence2: Annotated[str | None, typer.Option(help="column of the second text")] = None,
-    label: Annotated[str | None, typer.Option(help="column of the label: 0/1, or a grade; larger is more alike")] = None,
-    split: Annotated[str | None, typer.Option(help="column that says train, validation or test")] = None,
-    separator: Annotated[str | None, typer.Option(help="between cells, such as ';'")] = None,
-    encoding: Annotated[str | None, typer.Option(help="of a text file that is not UTF-8, such as cp1252")] = None,
-    quoting: Annotated[bool | None, typer.Option(help="whether quotes enclose cells or are text")] = None,
-    no_label: Annotated[float | None, typer.Option(help="the label that means that there is none, such as -1")] = None,
-    pairs_name: Annotated[str | None, typer.Option(help="name of a new data set in catalog.yaml")] = None,
-    model_name: Annotated[str | None, typer.Option(help="name of a new model in catalog.yaml")] = None,
-    tokenizer: Annotated[str | None, typer.Option(help="of a new model: hf (its own), world, gpt2 or bytes")] = None,
-    special_tokens: Annotated[bool, typer.Option("--special-tokens", help="[CLS] and [SEP], as BERT wants")] = False,
-    baseline: Annotated[list[str] | None, typer.Option(help="instead of those in params.yaml; may be repeated")] = None,
-    pooling: Annotated[str | None, typer.Option(help="how tokens become a vector: mean, last, attention ...")] = None,
-    limit: Annotated[int | None, typer.Option(help="only the first so many pairs of each split, for a first try")] = None,
-    save: Annotated[str | None, typer.Option(help="keep the result as an experiment of this name")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="check, say what would be written, write nothing")] = False,
+    pairs: options.Pairs,
+    models: options.Models,
+    sentence1: options.Sentence1 = None,
+    sentence2: options.Sentence2 = None,
+    label: options.Label = None,
+    split: options.SplitColumn = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    quoting: options.Quoting = None,
+    no_label: options.NoLabel = None,
+    pairs_name: options.PairsName = None,
+    model_name: options.ModelName = None,
+    tokenizer: options.Tokenizer = None,
+    special_tokens: options.SpecialTokens = False,
+    baseline: options.Baselines = None,
+    pooling: options.RunPooling = None,
+    limit: options.Limit = None,
+    save: options.Save = None,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Run the pipeline on PAIRS with one MODEL or more.
 
-    It adds what is new to catalog.yaml, sets params.yaml, checks both, says how long it may take, and runs dvc repro.
-    A name of catalog.yaml comes before a file of that name. Only hub: (or owner/name) uses a network.
+    It adds what is new to catalog.yaml, sets params.yaml, checks both, says how long it may take, and runs dvc repro. A
+    name of catalog.yaml comes before a file of that name. Only hub: (or owner/name) uses a network.
 
     \b
     Examples:
@@ -80,18 +80,15 @@ def run(
     """
     from pipeline.command import running
 
-    columns = {"sentence1": sentence1, "sentence2": sentence2, "label": label, "split": split}
-    of_file = {"separator": separator, "encoding": encoding, "quoting": quoting, "no_label": no_label}
-    of_model = {"tokenizer": tokenizer, "special_tokens": special_tokens or None}
-    asked = running.Asked(
-        *(pairs, models, _given(columns), _given(of_file), _given(of_model)),
-        *(pairs_name, model_name, baseline, pooling, limit),
-    )
-    running.run(asked, save, dry_run)
+    columns = _given(sentence1=sentence1, sentence2=sentence2, label=label, split=split)
+    of_file = _given(separator=separator, encoding=encoding, quoting=quoting, no_label=no_label)
+    of_model = _given(tokenizer=tokenizer, special_tokens=special_tokens or None)
+    names = running.Names(pairs, models, pairs_name, model_name)
+    running.run(names, running.Asked(columns, of_file, of_model, baseline, pooling, limit), save, dry_run)
 
 
-def _given(options: dict) -> dict:
-    return {name: value for name, value in options.items() if value is not None}
+def _given(**values: Any) -> Mapping[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @command
@@ -110,7 +107,8 @@ def check() -> None:
 def describe() -> None:
     """Say what a run of params.yaml takes.
 
-    Pairs, tokens, disk and time, and the stages that have no results yet. Nothing is downloaded. For another study: drillcore run PAIRS MODEL --dry-run
+    Pairs, tokens, disk and time, and the stages that have no results yet. Nothing is downloaded. For another study:
+    drillcore run PAIRS MODEL --dry-run
     """
     from pipeline.command import running
 
@@ -118,9 +116,7 @@ def describe() -> None:
 
 
 @command
-def catalog(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="datasets, models or baselines; all of them where left out")] = None,
-) -> None:
+def catalog(kind: options.Kind = None) -> None:
     """List the names of catalog.yaml.
 
     Where each comes from, its size where it is on this machine, and its licence where the card there says one.
@@ -131,16 +127,11 @@ def catalog(
 
 
 @command
-def compare(
-    experiments: Annotated[
-        list[str], typer.Argument(metavar="EXP", help="an experiment, a commit or `workspace`; :ENCODER may follow")
-    ],
-    split: Annotated[str | None, typer.Option(help="the last one where left out")] = None,
-    out: Annotated[Path | None, typer.Option(help="also write every figure to this CSV")] = None,
-) -> None:
+def compare(experiments: options.Experiments, split: options.Split = None, out: options.Csv = None) -> None:
     """Test whether rho differs between experiments.
 
-    The first is compared with each other one, on the pairs that all have. It reads scores out of DVC's cache and runs nothing. Settings of the test are those of `correlate` in params.yaml.
+    The first is compared with each other one, on the pairs that all have. Scores come out of DVC's cache, and nothing
+    runs. The settings of the test are those of `correlate` in params.yaml.
 
     \b
     Examples:
@@ -155,10 +146,7 @@ def compare(
 
 @command
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="a model of params.yaml that has run")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help=".npy, .tsv, .parquet, or a folder for sentence-transformers")],
-    layer: Annotated[int | None, typer.Option(help="the one that train chose where left out; -1 is the last")] = None,
-    pooling: Annotated[str | None, typer.Option(help="that of params.yaml where left out")] = None,
+    model: options.Model, out: options.Target, layer: options.Layer = None, pooling: options.Pooling = None
 ) -> None:
     """Write one layer's vectors for another tool.
 
@@ -170,7 +158,7 @@ def export(
       drillcore export demo vectors.npy --layer 3
       drillcore export demo atlas.parquet && embedding-atlas atlas.parquet --text text --vector vector
       drillcore export demo projector.tsv
-      drillcore export smollm2-135m my-encoder --layer 12
+      drillcore export demo my-encoder --layer 3
     """
     from pipeline.command import running
 
@@ -178,10 +166,7 @@ def export(
 
 
 @command
-def clean(
-    remove: Annotated[list[str] | None, typer.Option(help="a key to remove; may be repeated")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="remove all keys")] = False,
-) -> None:
+def clean(remove: options.Remove = None, everything: options.Everything = False) -> None:
     """Show the scratch store of the dumps, and empty it.
 
     Results and DVC's cache stay; a dump that is not finished starts anew.

@@ -1,4 +1,4 @@
-"""What a run will take of the disk and of time: sentences and tokens are counted, the speed of this machine is measured."""
+"""What a run will take of the disk and of time: tokens are counted, the speed of this machine is measured."""
 
 import shutil
 import time
@@ -179,8 +179,12 @@ def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "ca
     known = [extent for extent in extents.values() if extent is not None]
     said = [of_pairs(study.dataset, found)]
     if len(found.info["splits"]) == 1:
-        said.append("WARNING: there is one split: layers are chosen on the pairs that are reported, which flatters them")
-    said += [str(extent or f"{name}: not on this machine yet, so its size is not known") for name, extent in extents.items()]
+        said.append(
+            "WARNING: there is one split: layers are chosen on the pairs that are reported, which flatters them"
+        )
+    said += [
+        str(extent or f"{name}: not on this machine yet, so its size is not known") for name, extent in extents.items()
+    ]
     total, free = sum(extent.disk for extent in known), shutil.disk_usage(".").free
     rest = "" if len(known) == len(extents) else ", without what is not known"
     said.append(f"disk: {size(total)}{rest}; {size(free)} are free")

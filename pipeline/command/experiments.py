@@ -60,7 +60,7 @@ def _fetch(revision: str, folder: Path) -> None:
         ) from error
     except (FileNotFoundError, DvcException) as error:
         raise InputError(
-            f"the scores of {revision} are not in DVC's cache: it has no dvc.lock with them, or dvc gc has removed them. "
+            f"the scores of {revision} are not in DVC's cache: it has none in its dvc.lock, or dvc gc removed them. "
             f"Make them again: git checkout {revision} && dvc repro score (an experiment: dvc exp apply {revision})"
         ) from error
 
@@ -70,6 +70,7 @@ def _read(folder: Path, revision: str) -> Scored:
     sentences = pairs.read_sentences(folder / FILES[1], of_pairs)
     texts = sentences["text"]
     named = of_pairs.with_columns(
-        texts.gather(of_pairs["sentence1_id"]).alias("sentence1"), texts.gather(of_pairs["sentence2_id"]).alias("sentence2")
+        texts.gather(of_pairs["sentence1_id"]).alias("sentence1"),
+        texts.gather(of_pairs["sentence2_id"]).alias("sentence2"),
     )
     return Scored(revision, named.select(pl.all()), scores.read(folder / FILES[2], of_pairs))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.base.settings import Text, read_yaml
-from pipeline.catalog.entries import ENTRIES, Baseline, Dataset, Model, entry, local_paths
+from pipeline.catalog.entries import Baseline, Dataset, Model, entry, local_paths
 from pipeline.catalog.fetch import DOWNLOADS
 from pipeline.catalog.revisions import COMMIT, RECORD, name_of
 
@@ -61,7 +61,9 @@ def cached_folder(hub: str, revision: Text | None, kind: str = "model") -> Path 
     place = Path(constants.HF_HUB_CACHE) / f"{kind}s--{hub.replace('/', '--')}"
     name, reference = name_of(revision), place / "refs" / name_of(revision)
     noted = (read_yaml(RECORD) if RECORD.exists() else {}).get(f"{kind} {hub}@{name}")
-    commit = name if COMMIT.fullmatch(name) else noted or (reference.read_text().strip() if reference.is_file() else None)
+    commit = (
+        name if COMMIT.fullmatch(name) else noted or (reference.read_text().strip() if reference.is_file() else None)
+    )
     folder = place / "snapshots" / str(commit)
     return folder if commit and folder.is_dir() else None
 
@@ -82,7 +84,7 @@ def _bytes(places: Iterable[Path | None]) -> int | None:
 
 
 def _licence(places: Iterable[Path | None]) -> str:
-    """The licence in the card (README.md) of a folder, or of a file's folder: `license` of the block at its beginning."""
+    """The licence in the card (README.md) of a folder, or of a file's folder: `license` of its first block."""
     for place in places:
         card = None if place is None else (place if place.is_dir() else place.parent) / "README.md"
         if card is not None and card.is_file():

@@ -21,24 +21,31 @@ REFERENCE = "correlate.reference"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options of `drillcore run`."""
+class Names:
+    """The words of `drillcore run`, and what new entries are to be called."""
 
     pairs: str
     models: list[str]
-    columns: dict[str, str]
-    of_file: dict[str, Any]
-    of_model: dict[str, Any]
-    pairs_name: str | None
-    model_name: str | None
+    pairs_name: str | None = None
+    model_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `drillcore run`: fields of new entries, and values of params.yaml."""
+
+    columns: Mapping[str, str]
+    """ours -> the file's"""
+    of_file: Mapping[str, Any]
+    of_model: Mapping[str, Any]
     baselines: list[str] | None
     pooling: str | None
     limit: int | None
 
 
-def run(asked: Asked, save: str | None, dry_run: bool) -> None:
+def run(names: Names, asked: Asked, save: str | None, dry_run: bool) -> None:
     """Add what is new, set what is asked for, check it, say what it takes, run DVC, and say where to look."""
-    named, values = _read(asked, ask=not dry_run)
+    named, values = _read(names, asked, ask=not dry_run)
     made, back = study.plan(named, values), study.way_back()
     for line in made.said:
         print(line)
@@ -63,16 +70,20 @@ def run(asked: Asked, save: str | None, dry_run: bool) -> None:
     print("read " + ", ".join(study.pages()))
 
 
-def _read(asked: Asked, ask: bool) -> tuple[list[words.Named], dict[str, Any]]:
+def _read(names: Names, asked: Asked, ask: bool) -> tuple[list[words.Named], dict[str, Any]]:
     """The entries that are named, and the values of params.yaml."""
     catalogue = read_yaml(study.CATALOG)
-    if asked.model_name and len(asked.models) > 1:
+    if names.model_name and len(names.models) > 1:
         raise InputError("--model-name is for one MODEL: run the others by themselves first")
-    pairs = words.pairs(asked.pairs, asked.columns, asked.of_file, asked.pairs_name, catalogue)
-    models = [words.model(word, asked.of_model, asked.model_name, catalogue, ask) for word in asked.models]
+    pairs = words.pairs(names.pairs, asked.columns, asked.of_file, names.pairs_name, catalogue)
+    models = [words.model(word, asked.of_model, names.model_name, catalogue, ask) for word in names.models]
     if asked.limit is not None:
         Prepare(asked.limit)  # says what is wrong with it
-    values = {"dataset": pairs.name, "models": [model.name for model in models], "prepare.limit": asked.limit}
+    values: dict[str, Any] = {
+        "dataset": pairs.name,
+        "models": [model.name for model in models],
+        "prepare.limit": asked.limit,
+    }
     if asked.pooling is not None:
         values["pooling"] = asked.pooling
     if asked.baselines is not None:
@@ -152,10 +163,20 @@ def compare(names: Sequence[str], split: str | None, out: Path | None) -> None:
 
 def export(model: str, layer: int | None, out: Path, pooling: str | None) -> None:
     """One layer as a file, or as an encoder in a folder."""
+    present = settings.study()
+    one_of(model, present.models, "MODEL")
+    number = chosen_layer(model) if layer is None else layer
+    if not out.suffix:
+        from pipeline.export import folder
+
+        pooling = pooling or str(present.pooling)
+        folder.save(model, number, out, pooling)
+        print(f"layer {number} of {model}, pooled by {pooling}: wrote {out}")
+        first = "import pipeline.models.rwkv6; " if folder.needs_our_code(out) else ""
+        print(f"{first}sentence_transformers.SentenceTransformer({str(out)!r}) opens it")
+        return
     from pipeline.export import files
 
-    one_of(model, settings.study().models, "MODEL")
-    number = chosen_layer(model) if layer is None else layer
     written, pooled, number = files.export(model, number, out, pooling)
     print(f"layer {number} of {model}, pooled by {pooled}: wrote {', '.join(map(str, written))}")
 

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from pipeline.base.errors import InputError
 from pipeline.base.files import write_text
-from pipeline.base.several_datasets import LOCK, dvc_repro
 from pipeline.base.settings import read_yaml
+from pipeline.base.several_datasets import LOCK, dvc_repro
 from pipeline.check.study import problems
 from pipeline.command.catalogue import with_entry
 from pipeline.command.words import Named, changed
@@ -74,7 +74,9 @@ def with_values(text: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
 def _in_words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_in_words(inner)}" for key, inner in value.items())
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else "null" if value is None else str(value)
+    return (
+        "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else "null" if value is None else str(value)
+    )
 
 
 def _check(params: str, catalog: str) -> None:
@@ -143,7 +145,9 @@ def stages() -> list[str]:
     lines = dvc("repro", "--dry").splitlines()
     names = [line.split("'")[1].split("@")[0] for line in lines if line.startswith("Running stage '")]
     counts = {name: names.count(name) for name in names}
-    return [name if count == 1 else f"{name} x {count}" for name, count in counts.items()] or ["none, all is up to date"]
+    return [name if count == 1 else f"{name} x {count}" for name, count in counts.items()] or [
+        "none, all is up to date"
+    ]
 
 
 def answer() -> list[str]:

@@ -37,7 +37,9 @@ class Named:
     """of an entry that is to be added; None for one that is there"""
 
 
-def pairs(word: str, columns: dict[str, str], given: dict[str, Any], name: str | None, catalogue: Catalogue) -> Named:
+def pairs(
+    word: str, columns: Mapping[str, str], given: Mapping[str, Any], name: str | None, catalogue: Catalogue
+) -> Named:
     """A data set of the catalogue, or a file whose `columns` {ours: the file's} and other fields are `given`.
 
     InputError for a word that is neither, and for a file that lacks a column.
@@ -51,16 +53,18 @@ def pairs(word: str, columns: dict[str, str], given: dict[str, Any], name: str |
             )
         return Named("datasets", word)
     if not Path(word).expanduser().is_file():
-        raise InputError(f"PAIRS is {word!r}, neither a file here nor a name of catalog.yaml: {did_you_mean(word, known)}")
+        raise InputError(
+            f"PAIRS is {word!r}, neither a file here nor a name of catalog.yaml: {did_you_mean(word, known)}"
+        )
     path = str(Path(word))
-    fields = {"path": path} | ({"columns": columns} if columns else {}) | given
+    fields = {"path": path} | ({"columns": dict(columns)} if columns else {}) | dict(given)
     if (same := _same(fields, known, name)) is not None:
         return Named("datasets", same)
     _check_columns(path, build(Dataset, fields, word))
     return _new("datasets", name or slug(Path(path).name.split(".")[0]), fields | marked(path), catalogue, word)
 
 
-def model(word: str, given: dict[str, Any], name: str | None, catalogue: Catalogue, ask: bool = True) -> Named:
+def model(word: str, given: Mapping[str, Any], name: str | None, catalogue: Catalogue, ask: bool = True) -> Named:
     """A model of the catalogue, a folder or file of weights, or a repository of the hub: hub:owner/name[@revision].
 
     `ask`: whether the hub may be asked which commit a revision is. InputError for a word that is none of these.
@@ -77,12 +81,12 @@ def model(word: str, given: dict[str, Any], name: str | None, catalogue: Catalog
         return _of_hub(on_hub["hub"], on_hub["revision"], given, name, catalogue, ask)
     if not Path(word).expanduser().exists():
         raise InputError(
-            f"MODEL is {word!r}, neither a folder or file here nor a name of catalog.yaml: {did_you_mean(word, known)}. "
-            "A model of the hub is hub:owner/name"
+            f"MODEL is {word!r}, neither a folder or file here nor a name of catalog.yaml (or write "
+            f"hub:owner/name): {did_you_mean(word, known)}"
         )
     path = str(Path(word))
     is_file = Path(path).expanduser().is_file()
-    fields = {"path": path} | ({"tokenizer": "world"} if is_file and "tokenizer" not in given else {}) | given
+    fields = {"path": path} | ({"tokenizer": "world"} if is_file and "tokenizer" not in given else {}) | dict(given)
     if (same := _same(fields, known, name)) is not None:
         return Named("models", same)
     stem = Path(path).expanduser().absolute().name
@@ -90,15 +94,15 @@ def model(word: str, given: dict[str, Any], name: str | None, catalogue: Catalog
 
 
 def _of_hub(
-    hub: str, revision: str | None, given: dict[str, Any], name: str | None, catalogue: Catalogue, ask: bool
+    hub: str, revision: str | None, given: Mapping[str, Any], name: str | None, catalogue: Catalogue, ask: bool
 ) -> Named:
-    fields = {"hub": hub} | ({"revision": revision} if revision else {}) | given
+    fields = {"hub": hub} | ({"revision": revision} if revision else {}) | dict(given)
     known = catalogue.get("models") or {}
     if (same := _same(fields, known, name)) is not None:
         return Named("models", same)
     name = name or slug(hub.split("/")[1])
     commit = revisions.commit_of(hub, revision, f"model {name}") if ask else revisions.name_of(revision)
-    return _new("models", name, {"hub": hub, "revision": commit} | given, catalogue, f"hub:{hub}")
+    return _new("models", name, {"hub": hub, "revision": commit} | dict(given), catalogue, f"hub:{hub}")
 
 
 def baselines(words: list[str], catalogue: Catalogue) -> list[str]:
@@ -133,8 +137,8 @@ def _new(kind: str, name: str, fields: dict[str, Any], catalogue: Catalogue, wor
     for other in ("datasets",) if kind == "datasets" else ("models", "baselines"):
         if name in (catalogue.get(other) or {}):
             raise InputError(
-                f"catalog.yaml has a {other[:-1]} {name} already, which is not what you ask of {word}: give the new one "
-                f"another name (--{'pairs' if kind == 'datasets' else 'model'}-name), or mend that entry"
+                f"catalog.yaml has a {other[:-1]} {name} already, which says something else than {word}: give the "
+                f"new one another name (--{'pairs' if kind == 'datasets' else 'model'}-name), or mend that entry"
             )
     return Named(kind, name, fields)
 
@@ -142,7 +146,9 @@ def _new(kind: str, name: str, fields: dict[str, Any], catalogue: Catalogue, wor
 def slug(text: str) -> str:
     """Text as a name of the catalogue: letters, digits, - and _; a letter first, so that YAML reads no number."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-").lower()
-    return (name if re.match("[a-z]", name) and name not in ("null", "true", "false", "yes", "no") else f"my-{name}")[:100]
+    return (name if re.match("[a-z]", name) and name not in ("null", "true", "false", "yes", "no") else f"my-{name}")[
+        :100
+    ]
 
 
 def marked(path: str) -> dict[str, str]:
@@ -175,8 +181,10 @@ def _check_columns(path: str, entry: Dataset) -> None:
         if str(theirs) not in present:
             raise InputError(f"--{ours} is {theirs!r}, no column of {path}: {did_you_mean(theirs, present)}")
     if absent := [ours for ours in NEEDED if ours not in present and ours not in entry.columns]:
-        free = [name for name in present if name not in entry.columns.values() and name not in (*NEEDED, "split", "idx")]
+        free = [
+            name for name in present if name not in entry.columns.values() and name not in (*NEEDED, "split", "idx")
+        ]
         guess = " ".join(f"--{ours} {theirs}" for ours, theirs in zip(absent, [*free, *["COLUMN"] * 3]))
         raise InputError(
-            f"{path} has no column {', '.join(absent)}: it has {', '.join(present)}. Say which is which, such as {guess}"
+            f"{path} has no column {', '.join(absent)}: it has {', '.join(present)}. Say which is which: {guess}"
         )

@@ -67,7 +67,7 @@ def clear(key: str, store: Path = STORE) -> None:
 
 
 def tidied(remove: Sequence[str], everything: bool) -> Iterator[str]:
-    """What the store holds, then the keys that are removed, or all of them: a line each. InputError for an unknown key."""
+    """What the store holds, then the keys that are removed, a line each. InputError for an unknown key."""
     dumps = contents()
     keys = [dump.key for dump in dumps]
     for key in remove:

@@ -26,8 +26,8 @@ def npy(path: Path, layer: np.ndarray, sentences: pl.DataFrame) -> list[Path]:
 def tsv(path: Path, layer: np.ndarray, sentences: pl.DataFrame) -> list[Path]:
     """A line for each vector and, in NAME-texts.tsv, one for each text: the two files of TensorFlow's projector.
 
-    White space within a text becomes one space, since a tab or a newline would end the cell. Nine digits give back every
-    float32.
+    White space within a text becomes one space, since a tab or a newline would end the cell. Nine digits give every
+    float32 back.
     """
     texts = path.with_name(f"{path.stem}-texts.tsv")
     with replacing(path) as part:
@@ -73,7 +73,7 @@ def export(model: str, layer: int, path: Path, pooling: str | None = None) -> tu
     found = vectors.read(POOLED / model / "vectors.parquet", f"pool@{model}")
     if pooling not in (None, found.info.pooling):
         raise InputError(
-            f"data/pooled/{model} holds {found.info.pooling}, not {pooling}: dvc exp run -S pooling={pooling}, then again"
+            f"data/pooled/{model} holds {found.info.pooling}, not {pooling}: run dvc exp run -S pooling={pooling} first"
         )
     number = found.layers[layer] if -len(found.layers) <= layer < 0 else layer
     if number not in found.layers:

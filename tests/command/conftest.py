@@ -3,11 +3,10 @@
 import shutil
 
 import polars as pl
-import pytest
 import yaml
 
 from tests.helpers import ROOT, run
-from tests.study import CATALOG, SIZES, quick_params
+from tests.study import SIZES
 
 COPIED = ("dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "pipeline", "stages", "data/sample", "data/beside")
 COMMENTS = """# what a person wrote
@@ -31,7 +30,9 @@ COLUMNS = ["--sentence1", "question", "--sentence2", "answer", "--label", "grade
 
 
 def write_catalogue(folder):
-    (folder / "catalog.yaml").write_text(COMMENTS.replace("CONFIG", yaml.safe_dump(SIZES, default_flow_style=True).strip()))
+    (folder / "catalog.yaml").write_text(
+        COMMENTS.replace("CONFIG", yaml.safe_dump(SIZES, default_flow_style=True).strip())
+    )
 
 
 def write_pairs(path):

@@ -13,7 +13,19 @@ from tests.command.conftest import COLUMNS, COPIED, drillcore, write_catalogue, 
 from tests.helpers import ROOT, run
 from tests.study import quick_params
 
-FEW_STAGES = "check prepare tokenize finetune dump fit pool baseline score correlate report".split()
+FEW_STAGES = [
+    "check",
+    "prepare",
+    "tokenize",
+    "finetune",
+    "dump",
+    "fit",
+    "pool",
+    "baseline",
+    "score",
+    "correlate",
+    "report",
+]
 """the rest says nothing of the command, and takes half of the time"""
 COMMAND = ["run", "my pairs.csv", "my-model", *COLUMNS, "--limit", "20"]
 
@@ -26,7 +38,9 @@ def clone(tmp_path_factory):
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         ignore = shutil.ignore_patterns("__pycache__", "tmp", "cache", "config.local")
-        shutil.copytree(ROOT / name, place, ignore=ignore) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, place)
+        shutil.copytree(ROOT / name, place, ignore=ignore) if (ROOT / name).is_dir() else shutil.copy(
+            ROOT / name, place
+        )
     for name in ("model", "adapter"):  # stages depend on them by name
         (folder / "data/demo" / name).mkdir(parents=True)
         (folder / "data/demo" / name / "none.json").write_text("{}")
@@ -79,7 +93,9 @@ def test_what_a_person_wrote_in_the_settings_stays(clone, first):
     rest = iter(now.splitlines())
     assert all(line in rest for line in before.splitlines())  # in their order
     values = yaml.safe_load(now)
-    assert values["datasets"]["my-pairs"]["columns"] == dict(zip(("sentence1", "sentence2", "label", "split"), COLUMNS[1::2]))
+    assert values["datasets"]["my-pairs"]["columns"] == dict(
+        zip(("sentence1", "sentence2", "label", "split"), COLUMNS[1::2])
+    )
     assert values["models"]["my-model"]["path"] == "my-model"
     assert (clone / "params.yaml").read_text().startswith("# the settings\n")
     assert yaml.safe_load((clone / "params.yaml").read_text())["prepare"]["limit"] == 20
