@@ -64,4 +64,5 @@ def _read(text: str) -> Any:
 
 def _expected(text: str, kind: str, name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     values = _read(text) or {}
-    return values | {kind: (values.get(kind) or {}) | {name: dict(fields)}}
+    entries = values.get(kind) or {}
+    return values | {kind: entries | {name: dict(fields)}} if isinstance(entries, dict) else {}

@@ -1,12 +1,15 @@
-"""A clone-like project in which `drillcore run` has run once, on a CSV and a model folder of its own."""
+"""A catalogue that a person laid out, pairs under other names of columns, a small model, and the command itself."""
 
 import shutil
+import sys
 
 import polars as pl
+import pytest
 import yaml
 
+from pipeline.command import app
 from tests.helpers import ROOT, run
-from tests.study import SIZES
+from tests.study import SIZES, quick_params
 
 COPIED = ("dvc.yaml", ".dvc", ".dvcignore", ".gitignore", "pipeline", "stages", "data/sample", "data/beside")
 COMMENTS = """# what a person wrote
@@ -62,3 +65,33 @@ def write_model(folder):
 def drillcore(folder, *words, check=True, **environment):
     """The command in a folder, in a process of its own."""
     return run(folder, "python", "-m", "pipeline.command", *words, check=check, COLUMNS="100", **environment)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder: settings, a catalogue that a person laid out, pairs and a model, and no code."""
+    (tmp_path / "data/sample").mkdir(parents=True)
+    shutil.copy(ROOT / "data/sample/hard.tsv", tmp_path / "data/sample")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    params = quick_params() | {"models": ["tiny"], "baselines": ["overlap"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    write_catalogue(tmp_path)
+    write_pairs(tmp_path / "pairs.csv")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def say(monkeypatch, capsys):
+    """The command in this process -> its exit status, what it prints, and what it says on standard error."""
+
+    def say(*words):
+        monkeypatch.setattr(sys, "argv", ["drillcore", *words])
+        monkeypatch.delenv("DRILLCORE_DEBUG", raising=False)
+        try:
+            app.main()
+        except SystemExit as end:
+            return end.code or 0, *capsys.readouterr()
+        return 0, *capsys.readouterr()
+
+    return say
