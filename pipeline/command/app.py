@@ -145,6 +145,22 @@ def compare(experiments: options.Experiments, split: options.Split = None, out: 
 
 
 @command
+def plots(experiments: options.Plotted = None) -> None:
+    """Draw the curves of experiments into one another.
+
+    It is dvc plots diff, whose page then opens without a network. Without words it draws the workspace alone.
+
+    \b
+    Examples:
+      drillcore plots HEAD workspace
+      drillcore plots HEAD last attention
+    """
+    from pipeline.command import running
+
+    running.plots(experiments or [])
+
+
+@command
 def export(
     model: options.Model, out: options.Target, layer: options.Layer = None, pooling: options.Pooling = None
 ) -> None:

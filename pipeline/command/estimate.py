@@ -190,8 +190,8 @@ def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "ca
     said.append(f"disk: {size(total)}{rest}; {size(free)} are free")
     whole, running = minutes(known, study, rate())
     said.append(
-        f"time: {in_words(whole)}{rest} where nothing is cached, {in_words(running)} of it in the models (CPU, a guess "
-        "from a matrix product timed now)"
+        f"time: {in_words(whole)}{rest} where nothing is cached, {in_words(running)} of it in the models "
+        "(a guess for an idle machine)"
     )
     return said
 

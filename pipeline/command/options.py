@@ -35,6 +35,9 @@ Experiments = Annotated[
     list[str],
     typer.Argument(metavar="EXP", help="an experiment, a commit or `workspace`; :ENCODER may follow"),
 ]
+Plotted = Annotated[
+    list[str] | None, typer.Argument(metavar="[EXP]", help="experiments, commits, branches or tags; or `workspace`")
+]
 Split = Annotated[str | None, typer.Option(help="the last one where left out")]
 Csv = Annotated[Path | None, typer.Option(help="also write every figure to this CSV")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model of params.yaml that has run")]

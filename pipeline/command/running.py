@@ -161,6 +161,18 @@ def compare(names: Sequence[str], split: str | None, out: Path | None) -> None:
         print(f"wrote {out}")
 
 
+def plots(names: Sequence[str]) -> None:
+    """DVC's page of plots of some experiments, without links to a network."""
+    from pipeline.command.offline import offline
+
+    said = study.dvc("plots", *(["diff", *names] if names else ["show"]), "--out", "dvc_plots")
+    page = Path("dvc_plots/index.html")
+    if not page.is_file():
+        raise InputError(f"dvc made no plots of {' '.join(names) or 'the workspace'}: {' '.join(said.split())}")
+    offline(page)
+    print(f"open {page}: it needs no network")
+
+
 def export(model: str, layer: int | None, out: Path, pooling: str | None) -> None:
     """One layer as a file, or as an encoder in a folder."""
     present = settings.study()

@@ -11,7 +11,7 @@ from tests.command.conftest import COLUMNS, drillcore
 from tests.helpers import ROOT, contents
 from tests.study import run_all
 
-COMMANDS = ["run", "check", "describe", "catalog", "compare", "export", "clean"]
+COMMANDS = ["run", "check", "describe", "catalog", "compare", "plots", "export", "clean"]
 DRY = ["run", "pairs.csv", "tiny", *COLUMNS, "--dry-run"]
 
 

@@ -63,9 +63,9 @@ def test_values_of_the_settings_change_and_their_comments_stay():
 
 def test_what_would_be_wrong_is_said_before_anything_is_written(folder):
     before = {name: (folder / name).read_bytes() for name in ("catalog.yaml", "params.yaml")}
-    with pytest.raises(InputError, match="models.new of catalog.yaml: unknown hubb"):
+    with pytest.raises(InputError, match=r"models.new of catalog.yaml: unknown hubb"):
         study.plan([Named("models", "new", {"hubb": "x"})], {"models": ["new"]})
-    with pytest.raises(InputError, match="pooling is 'men': did you mean mean"):
+    with pytest.raises(InputError, match=r"pooling is 'men': did you mean mean"):
         study.plan([], {"pooling": "men"})
     assert {name: (folder / name).read_bytes() for name in before} == before
 

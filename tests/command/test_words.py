@@ -50,7 +50,7 @@ def test_an_entry_of_the_same_file_is_found_and_one_that_says_more_is_not_taken_
     [
         (
             {},
-            "has no column sentence1, sentence2, label: it has question, answer, grade, fold. Say which is which: --sent",
+            "has no column sentence1, sentence2, label: it has question, answer, grade, fold. Say which is which: --",
         ),
         (NAMED | {"label": "grad"}, "--label is 'grad', no column of pairs.csv: did you mean grade?"),
         ({"sentence1": "question"}, "has no column sentence2, label: .* which: --sentence2 answer --label grade"),
@@ -86,7 +86,7 @@ def test_models_that_are_nothing_are_refused(catalogue, word, complaint):
 
 
 def test_options_of_a_file_do_not_change_an_entry(catalogue):
-    with pytest.raises(InputError, match="sample is a data set of catalog.yaml, which says what its columns are"):
+    with pytest.raises(InputError, match=r"sample is a data set of catalog.yaml, which says what its columns are"):
         words.pairs("sample", NAMED, {}, None, catalogue)
     with pytest.raises(InputError, match=r"catalog.yaml has a dataset sample already, .* \(--pairs-name\)"):
         words.pairs("pairs.csv", NAMED, {}, "sample", catalogue)
