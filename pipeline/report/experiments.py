@@ -1,11 +1,15 @@
 """The comparison of experiments as lines for a terminal."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any
 
 import polars as pl
 
 from pipeline.report.numbers import fixed, is_significant, p_equals, signed
+
+WIDTH = 100
+"""of a terminal"""
 
 
 def lines(table: pl.DataFrame, same: Sequence[str], pairs: int, chosen_on: str) -> Iterator[str]:
@@ -25,11 +29,11 @@ def lines(table: pl.DataFrame, same: Sequence[str], pairs: int, chosen_on: str) 
         )
     yield ""
     tests = "one test" if len(table) == 1 else f"{len(table)} tests, p corrected for all of them (Holm)"
-    yield f"{tests}; intervals and p from resampled groups of pairs that share sentences, the same for both sides"
+    yield f"{tests}; both sides share the resamples"
     if split == chosen_on:
         yield f"WARNING: the layers were chosen on {split} too, so both figures are flattered"
     if same:
-        yield f"the same scores on both sides, so nothing to test: {', '.join(same)}"
+        yield from wrap(f"the same scores on both sides, so nothing to test: {', '.join(same)}", WIDTH)
 
 
 def _named(row: dict[str, Any], side: str) -> str:
