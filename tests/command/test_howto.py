@@ -4,9 +4,11 @@ import re
 import shlex
 import shutil
 
+import polars as pl
 import pytest
 import yaml
 
+from pipeline.report import experiments as report
 from tests.docs.test_snippets import blocks, give, small_params
 from tests.helpers import ROOT
 
@@ -39,6 +41,21 @@ def test_the_first_try_prints_what_the_page_shows(study, say):
     status, out, err = say(*shlex.split(command)[1:])
     assert (status, err) == (0, "")
     assert MACHINE.sub("#", out) == MACHINE.sub("#", seen(command))
+
+
+def shapes(text):
+    """Lines without their figures, and without what depends on them."""
+    return [re.sub(r"[-+]?\d[\d.]*|, not significant", "", line) for line in text.splitlines() if line]
+
+
+def test_a_comparison_has_the_lines_that_the_page_shows():
+    """Of a table with the names of the page."""
+    figures = {"split": "test", "n": 40, "spearman": 0.1, "against_spearman": 0.7, "difference": -0.6, "p": 0.2}
+    names = {"experiment": "last", "against": "first", "encoder": "my-model", "against_encoder": "my-model"}
+    bounds = {"difference_low": -0.9, "difference_high": 0.1, "layer": 1, "against_layer": 0}
+    same = [f"overlap {name}" for name in ("char4", "dice", "jaccard", "tfidf")]
+    said = report.lines(pl.DataFrame([names | figures | bounds]), same, 40, "train")
+    assert " ".join(shapes("\n".join(said))) == " ".join(shapes(seen("drillcore compare first last")))
 
 
 def test_the_list_of_names_begins_as_the_page_shows(study, say):
