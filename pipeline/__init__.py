@@ -35,7 +35,8 @@ geometry/dvc.yaml has one too, which takes a while for what few ask (dvc --cd ge
 
 Both leave a copy in data/beside/, which the stage claims reads.
 
-    By hand: stages/datasets.py runs all of that for several data sets -> datasets.md, datasets.csv, datasets.png;
+    By hand: drillcore runs and reads all of that from the command line (docs/howto/command.md);
+    stages/datasets.py runs it for several data sets -> datasets.md, datasets.csv, datasets.png;
     stages/clean.py shows and empties the scratch store of the dumps.
 
 Rooms, from the bottom up; each imports only rooms above its line:
@@ -58,8 +59,9 @@ Rooms, from the bottom up; each imports only rooms above its line:
     geometry   states and vectors of a layer -> what shape they have; that beside rho
     claims     figures -> verdicts on what the paper claims and asks
     report     tables -> pages and pictures; computes nothing, the only place that rounds
-    export     a layer, pooled, as an encoder for sentence-transformers and mteb
+    export     a layer, pooled, as an encoder for sentence-transformers and mteb, or as a file for other tools
     demo       how the model and the word vectors that ship were made
     cost       what an encoder costs, measured in a process of its own
     check      everything that can be wrong in params.yaml and catalog.yaml
+    command    the command `drillcore`: pairs and a model to a report, for people
 """

@@ -5,9 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.base import cli
-from pipeline.base.errors import one_of
 from pipeline.dump import clean
-from pipeline.dump.scratch import STORE
 
 
 def main(
@@ -18,16 +16,8 @@ def main(
 
     What `dvc repro` has linked into data/ and into DVC's cache stays; a dump that is not finished starts anew.
     """
-    dumps = clean.contents()
-    keys = [dump.key for dump in dumps]
-    for key in remove or []:
-        one_of(key, keys, f"a key to remove from {STORE}")
-    for dump in dumps:
-        print(dump)
-    print(f"{STORE}: {len(dumps)} dumps, {clean.summary(dumps)}")
-    for key in keys if everything else remove or []:
-        clean.clear(key)
-        print(f"removed {key}")
+    for line in clean.tidied(remove or [], everything):
+        print(line)
 
 
 if __name__ == "__main__":

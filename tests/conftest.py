@@ -65,7 +65,7 @@ class HubCache:
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch):
     """The cache of the hub's clients, empty, and no network."""
-    import huggingface_hub
+    import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))

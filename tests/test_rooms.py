@@ -31,7 +31,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "geometry": ["base", "formats", "stats"],
     "claims": ["base", "formats", "stats", "analyse"],
     "report": ["base", "stats", "formats", "claims"],
-    "export": ["base", "catalog", "models", "text", "pool", "readouts", "dump"],
+    "export": ["base", "catalog", "formats", "models", "text", "pool", "readouts", "dump"],
     "demo": ["base", "catalog", "formats", "models", "text"],
     "cost": ["base", "catalog", "formats", "text", "models", "baselines", "readouts", "dump", "score"],
     "check": [
@@ -50,6 +50,18 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
         "geometry",
         "report",
         "cost",
+    ],
+    "command": [
+        "base",
+        "catalog",
+        "formats",
+        "text",
+        "models",
+        "dump",
+        "analyse",
+        "report",
+        "export",
+        "check",
     ],
 }
 FILES = sorted((ROOT / "pipeline").rglob("*.py"))

@@ -27,15 +27,20 @@ EPILOG = "With --debug, or with DRILLCORE_DEBUG set, bad input shows its traceba
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a stage's function with the options on the command line.
+    """Run a stage's function with the options on the command line; how it ends says `ending`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(epilog=EPILOG)(stoppable(main))
+    ending(app)
+
+
+def ending(app: Callable[[], None]) -> None:
+    """Call a program, without --debug among its arguments.
 
     Bad input (InputError, or a file that the system refuses) ends with one line on standard error and exit status 1, a
     wish to stop with 130. Anything else is a bug and shows its traceback, as does bad input with --debug.
     """
     debug = "--debug" in sys.argv or bool(os.environ.get("DRILLCORE_DEBUG"))
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(epilog=EPILOG)(_stoppable(main))
     try:
         app()
     except InterruptedError as error:
@@ -48,18 +53,18 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(1)
 
 
-def _stoppable(main: Callable[..., None]) -> Callable[..., None]:
+def stoppable(main: Callable[..., None]) -> Callable[..., None]:
     """The function with a word for Ctrl-C, which typer would end without one."""
 
     @functools.wraps(main)
-    def stoppable(*arguments: object, **options: object) -> None:
+    def stopping(*arguments: object, **options: object) -> None:
         try:
             with taking_turns(os.environ.get("DVC_STAGE")):
                 main(*arguments, **options)
         except KeyboardInterrupt:
             raise InterruptedError(STOPPED) from None
 
-    return stoppable
+    return stopping
 
 
 def printable(text: str) -> str:

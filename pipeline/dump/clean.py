@@ -2,11 +2,12 @@
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.base.errors import one_of
 from pipeline.dump.scratch import STORE, locked
 
 
@@ -63,3 +64,16 @@ def clear(key: str, store: Path = STORE) -> None:
     """Remove the folder of a key. Raises InputError while a dump holds it."""
     with locked(store / key) as folder:
         shutil.rmtree(folder)
+
+
+def tidied(remove: Sequence[str], everything: bool) -> Iterator[str]:
+    """What the store holds, then the keys that are removed, a line each. InputError for an unknown key."""
+    dumps = contents()
+    keys = [dump.key for dump in dumps]
+    for key in remove:
+        one_of(key, keys, f"a key to remove from {STORE}")
+    yield from map(str, dumps)
+    yield f"{STORE}: {len(dumps)} dumps, {summary(dumps)}"
+    for key in keys if everything else remove:
+        clear(key)
+        yield f"removed {key}"

@@ -93,6 +93,16 @@ SEEN = {  # page -> what it says that one sees
         "'./dvc.lock' validation failed",
         "Unable to read RWLock-file '.dvc/tmp/rwlock'",
     ],
+    "command.md": [
+        r"dataset my-pairs: path my-pairs\.csv",
+        "Running stage 'dump@my-model'",
+        "kept as experiment first",
+        "last: my-model",
+        "it needs no network",
+        "opens it",
+        "nothing is wrong",
+        r"demo-vectors +\d",
+    ],
     "geometry.md": ["Running stage 'geometry'"],
     "fine-tuning.md": [r"my-tuned: \d+ train pairs", "my-tuned: epoch 1: loss", "Running stage 'dump@my-tuned'"],
     "probes.md": ["Running stage 'probe@demo'", "Running stage 'probes'"],
@@ -292,6 +302,7 @@ def shell(folder, block):
     """Run the lines of a snippet one by one -> the output of all of them."""
     output = ""
     for line in block.lines:
+        line = re.sub("^drillcore ", "python -m pipeline.command ", line)  # that of this folder, not the installed one
         done = run(folder, "bash", "-ec", INSTEAD.get(line, line), check=False)
         output += done.stdout + done.stderr
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -1,0 +1,205 @@
+"""What a run will take of the disk and of time: tokens are counted, the speed of this machine is measured."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipeline.base import settings
+from pipeline.base.settings import Study
+from pipeline.catalog import fetch, revisions
+from pipeline.catalog.entries import Dataset, Model, entry, tokenizer_source
+from pipeline.command.listing import cached_file
+from pipeline.dump.settings import Dump
+from pipeline.text.pairs import Prepared, prepare
+from pipeline.text.settings import Prepare, Tokenize
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+TOKENS_A_WORD = 1.3
+"""where the tokenizer is not on this machine"""
+SHARE = 0.5
+"""of the rate of one large matrix product that a forward pass reaches: .84 at 12 x 768, less in small models"""
+START = 4.0
+"""seconds that a stage takes to start Python and its imports, and to be recorded by DVC"""
+PER_STATE = 25e-9
+"""seconds for each number of the states, to pool, sweep and fit"""
+STAGES_ALWAYS, STAGES_A_MODEL = 11, 7
+"""stages of dvc.yaml that run once, and those that run once a model; a baseline has one"""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a model's dump will be."""
+
+    name: str
+    parameters: int
+    """without the embedding"""
+    blocks: int
+    width: int
+    tokens: int
+    counted: bool
+    """whether tokens are counted rather than guessed"""
+    disk: int
+    """bytes of its states and vectors"""
+    numbers: int
+    """of its states"""
+
+    def __str__(self) -> str:
+        about = "" if self.counted else "about "
+        return (
+            f"{self.name}: {self.blocks} blocks of width {self.width}, {about}{self.tokens:,} tokens; "
+            f"states and vectors of all layers take {size(self.disk)}"
+        )
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of its forward passes."""
+        return 2.0 * self.parameters * self.tokens
+
+
+def size(count: float) -> str:
+    """Bytes in words, with as many digits as anyone needs."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def prepared(name: str, limit: int | None, ask: bool, catalog: str) -> Prepared | None:
+    """The pairs of a data set; None for one of the hub that is not on this machine, unless it may be asked for."""
+    found: Dataset = entry("datasets", name, catalog)
+    if found.hub is not None and not Path(found.hub).is_dir() and not ask:
+        return None
+    return prepare(found, name, Prepare(limit))
+
+
+def of_pairs(name: str, found: Prepared) -> str:
+    """How many pairs and sentences there are, in words."""
+    splits = ", ".join(f"{split} {count:,}" for split, count in found.info["splits"].items())
+    return f"{name}: {len(found.pairs):,} pairs ({splits}), {len(found.sentences):,} distinct sentences"
+
+
+def of_model(name: str, sentences: pl.DataFrame, ask: bool, catalog: str) -> Extent | None:
+    """What dumping a model over some sentences takes; None where it is not on this machine and may not be asked for.
+
+    InputError for a model that cannot be loaded, and for sentences that are too long for it.
+    """
+    found: Model = entry("models", name, catalog)
+    config = _config(found, name, ask)
+    if config is None:
+        return None
+    from pipeline.dump.keep import KEEPS, bytes_of_row
+    from pipeline.models.layers import layer_numbers
+
+    text, dump = config.get_text_config(), settings.section(Dump)
+    layers, width = layer_numbers(dump.layers, text.num_hidden_layers), text.hidden_size
+    lengths, counted = _lengths(found, name, sentences["text"].to_list(), ask)
+    rows = sum(lengths) if dump.keep == "tokens" else len(lengths)
+    states = rows * bytes_of_row(KEEPS[dump.keep].schema(layers, width, dump.store))
+    vectors = len(lengths) * len(layers) * width * 4
+    numbers = rows * len(layers) * width
+    parameters = _parameters(config)
+    return Extent(name, parameters, text.num_hidden_layers, width, sum(lengths), counted, states + vectors, numbers)
+
+
+def _config(found: Model, name: str, ask: bool) -> "PreTrainedConfig | None":
+    """The config of a model, without its weights."""
+    from pipeline.models import checkpoints, configs, weights
+
+    if found.path is not None:
+        path = fetch.local(found.path, f"model {name}")
+        if path.is_file() or not (path / "config.json").exists():
+            return checkpoints.infer_config(path, checkpoints.read_tensors(path), found.config)
+        return configs.folder_config(path, found.config)
+    if found.hub is None:
+        return configs.random_config(found.config, name)
+    file = cached_file(found.hub, found.revision, "config.json")
+    if file is None:
+        if not ask:
+            return None
+        commit = revisions.commit_of(found.hub, found.revision, f"model {name}")
+        file = fetch.snapshot(found.hub, commit, weights.DESCRIPTIONS, f"model {name}") / "config.json"
+    return configs.folder_config(fetch.config_file(file.parent, f"model {name}").parent, found.config)
+
+
+def _lengths(found: Model, name: str, texts: list[str], ask: bool) -> tuple[list[int], bool]:
+    """Tokens of each sentence, and whether they are counted."""
+    from pipeline.text.tokenizers import encode, tokenizer_of
+
+    source = tokenizer_source(found)
+    if source.hub is not None and not ask and cached_file(source.hub, source.revision, "tokenizer.json") is None:
+        return [round(1 + TOKENS_A_WORD * len(text.split())) for text in texts], False
+    ids, _ = encode(texts, tokenizer_of(found, name), settings.section(Tokenize), found.bos)
+    return [len(of_text) for of_text in ids], True
+
+
+def _parameters(config: "PreTrainedConfig") -> int:
+    """Weights of a model without those of its embedding, which no token is multiplied with."""
+    import torch
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        network = AutoModel.from_config(config)
+    return sum(weights.numel() for weights in network.parameters()) - network.get_input_embeddings().weight.numel()
+
+
+def rate(seconds: float = 0.3, side: int = 1024) -> float:
+    """Floating-point operations a second of a matrix product in float32 on this machine, now."""
+    import torch
+
+    a = torch.ones(side, side)
+    a @ a
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        a @ a
+        count += 1
+    return 2.0 * side**3 * count / (time.perf_counter() - start)
+
+
+def minutes(extents: Sequence[Extent], study: Study, speed: float) -> tuple[float, float]:
+    """Minutes of a run that finds nothing in the cache, and those of them in which models run on the CPU."""
+    stages = STAGES_ALWAYS + STAGES_A_MODEL * len(study.models) + len(study.baselines)
+    running = sum(extent.operations for extent in extents) / (SHARE * speed)
+    reading = PER_STATE * sum(extent.numbers for extent in extents)
+    return (START * stages + running + reading) / 60, running / 60
+
+
+def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "catalog.yaml") -> list[str]:
+    """What a run of a study takes, in words: pairs, each model, disk and time."""
+    if (found := prepared(study.dataset, limit, ask, catalog)) is None:
+        return [f"{study.dataset}: it comes from the hub, and how much it is is not known before it is downloaded"]
+    extents = {name: of_model(name, found.sentences, ask, catalog) for name in study.models}
+    known = [extent for extent in extents.values() if extent is not None]
+    said = [of_pairs(study.dataset, found)]
+    if len(found.info["splits"]) == 1:
+        said.append(
+            "WARNING: there is one split: layers are chosen on the pairs that are reported, which flatters them"
+        )
+    said += [
+        str(extent or f"{name}: not on this machine yet, so its size is not known") for name, extent in extents.items()
+    ]
+    total, free = sum(extent.disk for extent in known), shutil.disk_usage(".").free
+    rest = "" if len(known) == len(extents) else ", without what is not known"
+    said.append(f"disk: {size(total)}{rest}; {size(free)} are free")
+    whole, running = minutes(known, study, rate())
+    said.append(
+        f"time: {in_words(whole)}{rest} where nothing is cached, {in_words(running)} of it in the models "
+        "(a guess for an idle machine)"
+    )
+    return said
+
+
+def in_words(count: float) -> str:
+    """Minutes as people say them."""
+    if count < 1:
+        return "less than a minute"
+    if count < 1.5:
+        return "about a minute"
+    return f"about {count:.0f} minutes" if count < 90 else f"about {count / 60:.0f} hours"
