@@ -76,7 +76,7 @@ def main(
                 costs=found.costs.filter(~pl.col("encoder").is_in(list(found.without_cost))),
                 shapes=found.shapes.filter(~pl.col("encoder").is_in(list(found.without_shape))),
                 facts=dict(found.facts),
-                stale={"cost": dict(found.without_cost), "geometry": dict(found.without_shape)},
+                stale={"cost": dict(found.without_cost), "geometry": {model: why for model, why in found.without_shape.items() if model in study.models}},
                 scored=scored,
                 weights=attention_of(sweeps, tokens, compared, material),
                 settings=params.read_text(encoding="utf-8"),

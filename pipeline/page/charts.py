@@ -11,7 +11,7 @@ INK, GRID = "currentColor", "#8888"
 ZERO = {"color": INK, "opacity": 0.7, "strokeWidth": 1}
 CONFIG: dict[str, Any] = {
     "background": None,
-    "font": "inherit",
+    "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {"labelColor": INK, "titleColor": INK, "domainColor": GRID, "tickColor": GRID, "gridColor": GRID},
     "legend": {"labelColor": INK, "titleColor": INK, "orient": "top", "symbolStrokeWidth": 2},
@@ -23,8 +23,8 @@ CONFIG["legend"] |= {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight"
 ABOVE, BELOW, NEITHER = "significantly above", "significantly below", "not significant"
 VERDICTS = alt.Scale(domain=[ABOVE, BELOW, NEITHER], range=["#0072b2", "#d55e00", "#7a7a7a"])
 VERDICT_SHAPES = alt.Scale(domain=[ABOVE, BELOW, NEITHER], range=["triangle-up", "triangle-down", "circle"])
-LETTER, MARGIN = 6.2, 130
-"""points of a letter beside a chart, and of all of them at most"""
+NAMES = "containerSize()[0] < 480 ? 105 : 190"
+"""points for a name beside a chart: fewer on a phone"""
 IN_SPLIT, IN_GROUPS, IN_CELL = "datum.split == split", "indexof(shown, datum.group) >= 0", "datum.cell == cell"
 
 Spec = dict[str, Any]
@@ -53,10 +53,10 @@ def point(looks: Looks) -> dict[str, Any]:
     }
 
 
-def spec(chart: alt.TopLevelMixin, height: int | dict = 320, right: float = 8, **parameters: Any) -> Spec:
+def spec(chart: alt.TopLevelMixin, height: int, **parameters: Any) -> Spec:
     """A chart as JSON: as wide as its place on the page, with the parameters that the page sets."""
     chart = chart.add_params(*[alt.param(name=name, value=value) for name, value in parameters.items()])
-    size = {"width": "container", "height": height, "padding": {"left": 4, "top": 6, "right": right, "bottom": 4}}
+    size = {"width": "container", "height": height, "padding": {"left": 4, "top": 6, "right": 8, "bottom": 4}}
     size["autosize"] = {"type": "fit-x", "contains": "padding"}
     found = chart.to_dict(validate=True)
     return {key: value for key, value in found.items() if key != "config"} | size | {"config": CONFIG}
@@ -73,7 +73,7 @@ def layers(looks: Looks, low: float, high: float, split: str) -> Spec:
     chosen = curves.transform_filter("datum.selected")
     floor = alt.Chart(alt.NamedData("floors")).transform_filter(IN_SPLIT).transform_filter(IN_GROUPS)
     floor_tip = [alt.Tooltip("group:N", title="encoder"), alt.Tooltip("text:N", title="rho")]
-    name = floor.mark_text(align="left", dx=5, limit=MARGIN).encode(alt.Y("place:Q"), x=alt.value("width"))
+    name = floor.mark_text(align="left", dx=5, limit=alt.ExprRef(NAMES)).encode(alt.Y("place:Q"), x=alt.value("width"))
     parts = [
         alt.Chart(alt.NamedData("zero")).mark_rule(clip=True, **ZERO).encode(alt.Y("rho:Q")),
         band.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="group:N"),
@@ -85,63 +85,67 @@ def layers(looks: Looks, low: float, high: float, split: str) -> Spec:
             x, y, color=line(looks)["color"], tooltip=tip
         ),
     ]
-    longest = max((len(look["group"]) for look in looks if not look["layered"]), default=0)
-    right = min(LETTER * longest, MARGIN) + 12
     chart = alt.layer(*parts).resolve_scale(x="shared", y="shared")
-    return spec(chart, 360, right, split=split, shown=groups, bands=True)
+    return spec(chart, 360, split=split, shown=groups, bands=True)
 
 
 TIPS = {"group:N": "encoder", "layer:Q": "layer", "text:N": "rho", "band:N": "band of all layers", "auc:N": "AUC"}
 
 
-def heat(poolings: Sequence[str], low: float, high: float, split: str) -> Spec:
-    """rho of each pooling and layer of one model; the layer chosen on train has a frame."""
+def heat(poolings: Sequence[str], layers: Sequence[str], ends: tuple[float, float], split: str) -> Spec:
+    """rho of each pooling and layer of one model; the layer chosen on train has a dot."""
     base = alt.Chart(alt.NamedData("heat")).transform_filter(IN_SPLIT).transform_filter(IN_CELL)
-    x = alt.X("layer:O", title="layer", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False, domain=False))
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, ticks=False, domain=False)
+    x = alt.X("layer:O", title="layer", sort=list(layers), axis=axis)
     y = alt.Y("pooling:N", title=None, sort=list(poolings), axis=alt.Axis(ticks=False, domain=False))
     colour = alt.Color(
         "rho:Q",
         title="rho",
-        scale=alt.Scale(scheme="viridis", domain=[low, high]),
+        scale=alt.Scale(scheme="viridis", domain=list(ends)),
         legend=alt.Legend(gradientLength=120, gradientThickness=8, titleOrient="left", direction="horizontal"),
     )
     tip = [alt.Tooltip(f"{name}:N", title=name) for name in ("pooling", "layer")]
     tip.append(alt.Tooltip("text:N", title="rho"))
     cells = base.mark_rect().encode(x, y, colour, tooltip=tip)
-    frame = base.transform_filter("datum.chosen").mark_rect(filled=False, stroke="#d00", strokeWidth=2)
-    return spec(alt.layer(cells, frame.encode(x, y)), 17 * len(poolings), split=split, cell="")
+    dot = base.transform_filter("datum.chosen").mark_point(
+        filled=True, size=42, fill="white", stroke="black", strokeWidth=1.2, opacity=1
+    )
+    return spec(alt.layer(cells, dot.encode(x, y, tooltip=tip)), 17 * len(poolings), split=split, cell="")
 
 
-def forest(data: str, filters: Sequence[str], title: str, split: str, **parameters: Any) -> Spec:
-    """Differences with their intervals, the largest on top, and the corrected p beside each."""
+def forest(data: str, count: int, filters: Sequence[str], split: str, **parameters: Any) -> Spec:
+    """Differences with their intervals, the largest on top, and the corrected p beside each; `count`: rows of a split."""
     base = alt.Chart(alt.NamedData(data))
     for one in filters:
         base = base.transform_filter(one)
     order = alt.EncodingSortField("difference", op="max", order="descending")
-    y = alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=190, ticks=False, domain=False))
-    colour = alt.Color("verdict:N", title=None, scale=VERDICTS, legend=alt.Legend(columns=3, symbolFillColor="currentColor"))
+    y = alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=alt.ExprRef(NAMES), ticks=False, domain=False))
+    colour = alt.Color("verdict:N", scale=VERDICTS, legend=None)
     tip = [alt.Tooltip(f"{name}:N", title=what) for name, what in DIFFERENCE.items()]
-    x = alt.X("difference:Q", title=title)
-    marks = base.mark_point(filled=True, size=70, opacity=1)
-    shape = alt.Shape("verdict:N", title=None, scale=VERDICT_SHAPES)
+    x = alt.X("difference:Q", title="difference in rho", axis=alt.Axis(tickCount=5, labelOverlap=True))
+    marks = base.mark_point(filled=True, size=90, opacity=1)
+    shape = alt.Shape("verdict:N", scale=VERDICT_SHAPES, legend=None)
     parts = [
         alt.Chart(alt.NamedData("zero")).mark_rule(clip=True, **ZERO).encode(x=alt.X("rho:Q")),
         base.mark_rule(strokeWidth=2).encode(alt.X("difference_low:Q"), alt.X2("difference_high:Q"), y, colour, tooltip=tip),
         marks.encode(x, y, colour, shape, tooltip=tip),
         base.mark_text(align="left", dx=6).encode(y=y, text="p:N", x=alt.value("width")),
+        alt.Chart(alt.NamedData("zero")).mark_text(align="left", dx=6, fontStyle="italic").encode(
+            text=alt.value("p"), x=alt.value("width"), y=alt.value(-7)
+        ),
     ]
-    return spec(alt.layer(*parts), {"step": 21}, 78, split=split, **parameters)
+    return spec(alt.layer(*parts), 21 * count, split=split, **parameters)
 
 
 DIFFERENCE = {"label": "encoder", "text": "difference", "p": "corrected", "detectable": "would be found from"}
 
 
-def cost(looks: Looks, split: str) -> Spec:
+def cost(looks: Looks, low: float, high: float, split: str) -> Spec:
     """rho against the milliseconds of a pair, models by layer, with the front of what nothing beats."""
     base = alt.Chart(alt.NamedData("cost")).transform_filter(IN_SPLIT)
     shown = base.transform_filter(IN_GROUPS)
-    x = alt.X("ms:Q", title="milliseconds for one pair (log)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~g", tickCount=5))
-    y = alt.Y("rho:Q", title="Spearman's rho with the labels", scale=alt.Scale(zero=False))
+    x = alt.X("ms:Q", title="milliseconds for one pair (log)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~r", tickCount=5, grid=False))
+    y = alt.Y("rho:Q", title="Spearman's rho with the labels", scale=alt.Scale(domain=[low, high], nice=False))
     tip = [alt.Tooltip(f"{name}:N", title=what) for name, what in COST.items()]
     chosen = shown.transform_filter("datum.selected")
     parts = [
@@ -151,11 +155,11 @@ def cost(looks: Looks, split: str) -> Spec:
         shown.transform_filter("datum.layer != null").mark_line().encode(x, y, order="layer:Q", **line(looks, "series")),
         chosen.mark_rule(opacity=0.7).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"]),
         shown.mark_point(filled=True, size=40, opacity=1).encode(x, y, **point(looks), tooltip=tip),
-        chosen.transform_filter("datum.layer == null").mark_text(align="left", dx=7, limit=MARGIN).encode(
-            x, y, alt.Text("group:N")
+        chosen.transform_filter("datum.layer == null").mark_text(align="left", angle=270, dx=5, limit=alt.ExprRef(NAMES)).encode(
+            x, alt.Y("high:Q"), alt.Text("group:N")
         ),
     ]
-    return spec(alt.layer(*parts), 340, 90, split=split, shown=[look["group"] for look in looks])
+    return spec(alt.layer(*parts), 360, split=split, shown=[look["group"] for look in looks])
 
 
 COST = {"label": "encoder", "text": "rho", "time": "time of a pair"}
@@ -166,13 +170,13 @@ def histogram(classes: Sequence[str], split: str) -> Spec:
     colours = ["#d55e00", "#7a7a7a", "#0072b2"] if len(classes) > 2 else ["#d55e00", "#0072b2"]
     dashes = [[2, 2], [6, 3], [1, 0]] if len(classes) > 2 else [[3, 2], [1, 0]]
     base = alt.Chart(alt.NamedData("histograms")).transform_filter(IN_SPLIT).transform_filter(IN_CELL)
-    x, y = alt.X("start:Q", title="score", scale=alt.Scale(zero=False)), alt.Y("share:Q", title=None, stack=None)
-    y.axis = alt.Axis(format="%", tickCount=3)
+    x = alt.X("start:Q", title="score", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, labelOverlap=True))
+    y = alt.Y("share:Q", title=None, stack=None, axis=alt.Axis(format="%", tickCount=3))
     colour = alt.Color("label:N", title=None, scale=alt.Scale(domain=list(classes), range=colours[: len(classes)]))
     dash = alt.StrokeDash("label:N", title=None, scale=alt.Scale(domain=list(classes), range=dashes[: len(classes)]))
     tip = [alt.Tooltip("label:N"), alt.Tooltip("pairs:Q", title="pairs"), alt.Tooltip("start:Q", title="score from")]
     tip.append(alt.Tooltip("end:Q", title="to"))
-    area = base.mark_area(interpolate="step-after", opacity=0.15).encode(x, y, colour, tooltip=tip)
+    area = base.mark_area(interpolate="step-after", opacity=0.2).encode(x, y, colour, tooltip=tip)
     edge = base.mark_line(interpolate="step-after", strokeWidth=1.8).encode(x, y, colour, dash, tooltip=tip)
     return spec(alt.layer(area, edge), 120, split=split, cell="")
 
@@ -181,7 +185,7 @@ def shapes(looks: Looks) -> Spec:
     """One measure of the geometry by layer, a line with its band for each model."""
     base = alt.Chart(alt.NamedData("shapes")).transform_filter(IN_CELL).transform_filter(IN_GROUPS)
     x = alt.X("layer:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d", grid=False, tickCount=5))
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3, format="~g"))
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3, format="~r"))
     tip = [alt.Tooltip("model:N", title="model"), "layer:Q", alt.Tooltip("text:N", title="value")]
     band = base.mark_area(opacity=0.15).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="model:N")
     marks = base.mark_point(filled=True, size=18, opacity=1).encode(x, y, **point(looks), tooltip=tip)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -28,6 +29,8 @@ from pipeline.report.rows import reported_splits, selected, without_nan
 VEGALITE = "6.4"
 """the version that Altair writes and vl-convert brings"""
 REPRO = "dvc repro"
+ROOM = 0.3
+"""of the height of a chart that its names may take"""
 PACKAGES = ("numpy", "polars", "scipy", "torch", "transformers")
 
 
@@ -76,10 +79,10 @@ def source(name: str) -> str:
 
 @cache
 def bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Vega, Vega-Lite and Vega-Embed as one script, of which the page uses the last."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(vl_version=VEGALITE)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGALITE)
 
 
 def policy(scripts: Sequence[str]) -> str:
@@ -132,12 +135,13 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
         "shapes": rows.shapes(without_nan(first), study.facts, groups),
         "squares": rows.squares(without_nan(study.shapes)),
     }
+    of_groups, of_cell = [charts.IN_SPLIT, charts.IN_GROUPS], [charts.IN_SPLIT, charts.IN_CELL]
     specs = {
         "layers": charts.layers(look, *rows.span(table.filter(reported)), main),
-        "heat": charts.heat(distinct(data["heat"], "pooling"), *ends(data["heat"]), main),
-        "reference": charts.forest("reference", [charts.IN_SPLIT, charts.IN_GROUPS], "difference in rho", main, shown=[]),
-        "mean": charts.forest("mean", [charts.IN_SPLIT, charts.IN_CELL], "difference in rho", main, cell=""),
-        "cost": charts.cost(look, main),
+        "heat": charts.heat(distinct(data["heat"], "pooling"), by_number(distinct(data["heat"], "layer")), ends(data["heat"]), main),
+        "reference": charts.forest("reference", most(data["reference"]), of_groups, main, shown=[]),
+        "mean": charts.forest("mean", most(data["mean"]), of_cell, main, cell=""),
+        "cost": charts.cost(look, *with_room(data["cost"]), main),
         "histograms": charts.histogram(list(rows.classes_of(labels)), main),
         "shapes": charts.shapes(look),
         "squares": charts.squares(),
@@ -156,9 +160,27 @@ def distinct(found: rows.Rows, name: str) -> list[Any]:
     return list(dict.fromkeys(row[name] for row in found))
 
 
+def by_number(layers: Sequence[str]) -> list[str]:
+    """Layers in their order, and behind them what is of several."""
+    return sorted(layers, key=lambda layer: (not layer.isdigit(), int(layer) if layer.isdigit() else 0))
+
+
+def with_room(found: rows.Rows) -> tuple[float, float]:
+    """The smallest and the largest end of an interval of rho, and room above for names that stand."""
+    values = [row[end] for row in found for end in ("low", "high", "rho") if row[end] is not None] or [0.0, 1.0]
+    low, high = min(values), max(values)
+    return low - 0.04 * (high - low), high + ROOM * (high - low)
+
+
 def cells_of(found: rows.Rows) -> list[str]:
     """What a chart is repeated for."""
     return distinct(found, "cell") if found and "cell" in found[0] else []
+
+
+def most(found: rows.Rows) -> int:
+    """How many rows a chart of one split and one cell has at most."""
+    counts = Counter((row["split"], row.get("cell")) for row in found)
+    return max(counts.values(), default=1)
 
 
 def ends(found: rows.Rows) -> tuple[float, float]:

@@ -9,7 +9,7 @@ const page = (() => {
   const select = document.getElementById("split");
   const state = { split: select ? select.value : "", hidden: new Set(), bands: true };
   const views = new Map(); // element -> Vega view
-  const compiled = {}; // name of a chart -> Vega specification
+  const compiled = {}; // name of a chart -> its Vega specification, without data
   const tables = { zero: [{ rho: 0 }] };
 
   // columns -> rows, once for each table
@@ -22,31 +22,30 @@ const page = (() => {
     return tables[name];
   }
 
-  const groups = () => every("#encoders input").map((box) => box.dataset.group);
+  const groups = () => every("#encoders input[data-group]").map((box) => box.dataset.group);
   const shown = () => groups().filter((group) => !state.hidden.has(group));
   const signals = () => ({ split: state.split, shown: shown(), bands: state.bands });
 
+  // Charts of one kind are compiled once: the first from Vega-Lite, the others from the Vega that it became.
   function specification(element) {
-    const { chart, cell } = element.dataset;
-    compiled[chart] ||= vegaLite.compile(specs[chart]).spec;
-    const spec = structuredClone(compiled[chart]);
-    for (const table of spec.data) {
-      if (table.name in data || table.name === "zero") {
-        const all = rows(table.name);
-        table.values = all.filter((row) => cell === undefined || row.cell === undefined || row.cell === cell).map((row) => ({ ...row }));
-      }
-    }
+    const { chart, cell } = element.dataset, vega = compiled[chart];
+    const spec = structuredClone(vega || specs[chart]);
+    const own = (name) => rows(name).filter((row) => cell === undefined || row.cell === undefined || row.cell === cell).map((row) => ({ ...row }));
+    if (vega) for (const table of spec.data) if (table.name in data || table.name === "zero") table.values = own(table.name);
+    if (!vega) spec.datasets = Object.fromEntries([...Object.keys(data), "zero"].map((name) => [name, own(name)]));
     const values = { ...signals(), cell };
-    for (const signal of spec.signals || []) if (values[signal.name] !== undefined) signal.value = values[signal.name];
+    for (const one of spec.params || spec.signals || []) if (values[one.name] !== undefined) one.value = values[one.name];
     spec.description = element.getAttribute("aria-label");
-    return spec;
+    return [vega ? "vega" : "vega-lite", spec];
   }
 
   async function draw(element) {
     if (views.has(element)) return;
     views.set(element, null);
-    const options = { mode: "vega", renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" } };
-    const { view } = await vegaEmbed(element, specification(element), options);
+    const [mode, spec] = specification(element);
+    const options = { mode, renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" } };
+    const { view, vgSpec } = await vegaEmbed(element, spec, options);
+    if (mode === "vega-lite") compiled[element.dataset.chart] = { ...vgSpec, data: vgSpec.data.map((table) => (table.name in data || table.name === "zero" ? { ...table, values: [] } : table)) };
     views.set(element, view);
     set(view); // what changed meanwhile
   }
@@ -60,6 +59,8 @@ const page = (() => {
   function update() {
     for (const view of views.values()) if (view) set(view);
     for (const part of every("[data-split]")) part.hidden = part.dataset.split !== state.split;
+    for (const box of every("#encoders input[data-group]")) box.checked = !state.hidden.has(box.dataset.group);
+    for (const key of every(".legend button")) key.setAttribute("aria-pressed", String(!state.hidden.has(key.dataset.group)));
     const count = document.getElementById("encoders-count");
     if (count) count.textContent = `${shown().length} of ${groups().length}`;
     document.dispatchEvent(new CustomEvent("split", { detail: state.split }));
@@ -98,14 +99,17 @@ const page = (() => {
 
   theme();
   if (select) select.addEventListener("change", () => { state.split = select.value; update(); });
-  for (const box of every("#encoders input")) {
-    box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](box.dataset.group); update(); });
+  const show = (group, yes) => state.hidden[yes ? "delete" : "add"](group);
+  for (const box of every("#encoders input[data-group]")) {
+    box.addEventListener("change", () => { show(box.dataset.group, box.checked); update(); });
+  }
+  for (const key of every(".legend button")) {
+    key.addEventListener("click", () => { show(key.dataset.group, state.hidden.has(key.dataset.group)); update(); });
   }
   for (const button of every("#encoders button")) {
     button.addEventListener("click", () => {
-      for (const box of every("#encoders input")) {
-        box.checked = button.value === "all" || (button.value === "models" && box.dataset.layered === "yes");
-        state.hidden[box.checked ? "delete" : "add"](box.dataset.group);
+      for (const box of every("#encoders input[data-group]")) {
+        show(box.dataset.group, button.value === "all" || (button.value === "models" && box.dataset.layered === "yes"));
       }
       update();
     });

@@ -183,7 +183,7 @@
     return line;
   }
 
-  const WIDE = 150, HIGH = 34;
+  const WIDE = 110, HIGH = 30;
   // the place of a pair among those of its split at each layer of A, and of B where it is another series
   function sparkline(pair) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -202,8 +202,8 @@
       said.push(`${name}: rank ${ends[0]} at its first layer, ${ends[1]} at its last`);
     }
     if (!said.length) return null;
-    for (const [key, value] of Object.entries({ viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: "img", "aria-label": said.join("; ") })) svg.setAttribute(key, value);
-    return make("figure", { class: "spark" }, svg, make("figcaption", {}, "rank over layers, top: most alike"));
+    for (const [key, value] of Object.entries({ viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: "img", class: "spark", "aria-label": said.join("; ") })) svg.setAttribute(key, value);
+    return svg;
   }
 
   function figures(side, pair) {
@@ -237,10 +237,9 @@
     }
     const more = make("details", {}, make("summary", {}, "Pairs of this split that share most words"));
     more.addEventListener("toggle", () => { if (more.open && more.children.length === 1) more.append(nearest(pair)); });
-    article.append(head, sentence(first[pair], lists[1]), sentence(second[pair], lists[0]), line);
     const spark = sparkline(pair);
-    if (spark) article.append(spark);
-    article.append(more);
+    if (spark) line.prepend(spark);
+    article.append(head, sentence(first[pair], lists[1]), sentence(second[pair], lists[0]), line, more);
     return make("li", {}, article);
   }
 

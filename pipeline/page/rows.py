@@ -11,7 +11,7 @@ from pipeline.report import cost_rows
 from pipeline.report.layers_picture import together
 from pipeline.report.lines_across import apart
 from pipeline.report.markdown import visible
-from pipeline.report.numbers import decimals, fixed, interval, is_significant, p_equals, significant, signed
+from pipeline.report.numbers import decimals, fixed, interval, is_significant, p_value, significant, signed
 from pipeline.report.numbers import with_interval as bracketed
 
 Rows = list[dict[str, Any]]
@@ -87,7 +87,7 @@ def heat(curves: pl.DataFrame, poolings: pl.DataFrame) -> Rows:
             "split": row["split"],
             "cell": visible(row["encoder"]),
             "pooling": row["pooling"].replace("_", " "),
-            "layer": row["layer"],
+            "layer": "mix" if row["layer"] is None else str(row["layer"]),
             "rho": number(row["spearman"]),
             "text": fixed(row["spearman"]) + spread(row),
             "chosen": chosen_layers.get((row["encoder"], row["pooling"])) == str(row["layer"]),
@@ -130,7 +130,7 @@ def difference(row: Mapping[str, Any], p: str) -> dict[str, Any]:
     return {
         **{name: number(row[name]) for name in ("difference", "difference_low", "difference_high")},
         "verdict": f"significantly {side}" if found else "not significant",
-        "p": p_equals(row[p]),
+        "p": p_value(row[p]),
         "text": signed(row, "difference"),
         "detectable": significant(row["detectable"]),
     }
@@ -171,7 +171,8 @@ def histograms(named: pl.DataFrame, scores: Mapping[tuple, np.ndarray], labels: 
         edges = np.histogram_bin_edges(values, BINS)
         for label, inside in classes.items():
             counts, _ = np.histogram(values[inside[at]], edges)
-            for start, end, count in zip(edges, edges[1:], counts):
+            steps = zip(edges, [*edges[1:], edges[-1]], [*counts, counts[-1]])  # the last again, to end its step
+            for start, end, count in steps:
                 one = {"split": row["split"], "group": row["group"], "cell": at_layer(row["series"], row["layer"])}
                 place = {"start": number(start), "end": number(end), "pairs": int(count)}
                 rows.append(one | {"label": label, "share": number(count / max(1, counts.sum()))} | place)

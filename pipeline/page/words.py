@@ -1,5 +1,6 @@
 """Words of the sentences: how much of its attention a word has, and which pairs have most words in common."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,29 +35,29 @@ def of_attention(layer: int, found: Mapping[int, np.ndarray], tokens: Tokens, te
 def of_sentence(text: str, pieces: Sequence[str], weights: np.ndarray) -> list[float] | None:
     """Tokens with their weights -> the weight of each word between spaces, in multiples of what the mean gives it.
 
-    None where the tokens do not spell the sentence, as with bytes that are no characters, or where it is not shown as
-    it is.
+    A token counts for the word that it ends in. None where the tokens do not spell the sentence, as with bytes that are
+    no characters, where a word has no token of its own, or where the sentence is not shown as it is.
     """
-    words, joined = text.split(), "".join(pieces)
-    before = joined.find(text)
-    if before < 0 or len(weights) != len(pieces) or visible(text).split() != words:
+    words, before = text.split(), "".join(pieces).find(text)
+    shown_as_it_is = text.isprintable() or visible(text).split() == words
+    if before < 0 or len(weights) != len(pieces) or not words or not shown_as_it_is:
         return None
-    word_of = np.full(len(joined), -1)
-    at = before
-    for number, word in enumerate(words):
-        at = joined.index(word, at)
-        word_of[at : at + len(word)] = number
+    starts, at = [], 0
+    for word in words:
+        at = text.index(word, at)
+        starts.append(at)
         at += len(word)
-    total, count, start = np.zeros(len(words)), np.zeros(len(words)), 0
-    for piece, weight in zip(pieces, weights):
-        inside = word_of[start : start + len(piece)]
+    total, count, start = [0.0] * len(words), [0] * len(words), -before
+    for piece, weight in zip(pieces, weights.tolist()):
+        last = start + len(piece.rstrip()) - 1
+        number = bisect_right(starts, last) - 1
+        if piece.strip() and 0 <= number and last < starts[number] + len(words[number]):
+            total[number] += weight
+            count[number] += 1
         start += len(piece)
-        if (inside >= 0).any():  # the last word that a token reaches has it
-            total[inside.max()] += weight
-            count[inside.max()] += 1
-    if not count.all():
-        return None  # two words in one token
-    return (total * len(weights) / count).tolist()
+    if not all(count):
+        return None
+    return [len(weights) * one / several for one, several in zip(total, count)]
 
 
 def neighbours(first: Sequence[str], second: Sequence[str], members: Sequence[np.ndarray]) -> np.ndarray:
