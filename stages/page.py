@@ -63,28 +63,25 @@ def main(
     }
     scored = combinations.of_scores(material.scores, material.table)
     scored += [one for model, of_model in swept.items() for one in combinations.of_sweep(of_model, model)]
-    write_text(
-        report,
-        page(
-            Study(
-                material=material,
-                method=Method(section.confidence, section.resamples, section.reference),
-                related=relations(material.manifests, material.baselines),
-                claims=claims.read(verdicts),
-                poolings=compared,
-                curves=tables.read(layers, tables.CURVES, "compare"),
-                costs=found.costs.filter(~pl.col("encoder").is_in(list(found.without_cost))),
-                shapes=found.shapes.filter(~pl.col("encoder").is_in(list(found.without_shape))),
-                facts=dict(found.facts),
-                stale={"cost": dict(found.without_cost), "geometry": {model: why for model, why in found.without_shape.items() if model in study.models}},
-                scored=scored,
-                weights=attention_of(sweeps, tokens, compared, material),
-                settings=params.read_text(encoding="utf-8"),
-                digest=now["pairs"],
-                code=commit(),
-            )
-        ),
+    without_shape = {model: why for model, why in found.without_shape.items() if model in study.models}
+    everything = Study(
+        material=material,
+        method=Method(section.confidence, section.resamples, section.reference),
+        related=relations(material.manifests, material.baselines),
+        claims=claims.read(verdicts),
+        poolings=compared,
+        curves=tables.read(layers, tables.CURVES, "compare"),
+        costs=found.costs.filter(~pl.col("encoder").is_in(list(found.without_cost))),
+        shapes=found.shapes.filter(~pl.col("encoder").is_in(list(without_shape))),
+        facts=dict(found.facts),
+        stale={"cost": dict(found.without_cost), "geometry": without_shape},
+        scored=scored,
+        weights=attention_of(sweeps, tokens, compared, material),
+        settings=params.read_text(encoding="utf-8"),
+        digest=now["pairs"],
+        code=commit(),
     )
+    write_text(report, page(everything))
 
 
 def attention_of(sweeps: Path, tokens: Path, compared: pl.DataFrame, material: Material) -> dict[str, Weights]:

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 INK, GRID = "currentColor", "#8888"
-ZERO = {"color": INK, "opacity": 0.7, "strokeWidth": 1}
+ZERO: dict[str, Any] = {"clip": True, "color": INK, "opacity": 0.7, "strokeWidth": 1}
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": "system-ui, sans-serif",
@@ -53,7 +53,7 @@ def point(looks: Looks) -> dict[str, Any]:
     }
 
 
-def spec(chart: alt.TopLevelMixin, height: int, **parameters: Any) -> Spec:
+def spec(chart: alt.Chart | alt.LayerChart, height: int, **parameters: Any) -> Spec:
     """A chart as JSON: as wide as its place on the page, with the parameters that the page sets."""
     chart = chart.add_params(*[alt.param(name=name, value=value) for name, value in parameters.items()])
     size = {"width": "container", "height": height, "padding": {"left": 4, "top": 6, "right": 8, "bottom": 4}}
@@ -75,7 +75,7 @@ def layers(looks: Looks, low: float, high: float, split: str) -> Spec:
     floor_tip = [alt.Tooltip("group:N", title="encoder"), alt.Tooltip("text:N", title="rho")]
     name = floor.mark_text(align="left", dx=5, limit=alt.ExprRef(NAMES)).encode(alt.Y("place:Q"), x=alt.value("width"))
     parts = [
-        alt.Chart(alt.NamedData("zero")).mark_rule(clip=True, **ZERO).encode(alt.Y("rho:Q")),
+        alt.Chart(alt.NamedData("zero")).mark_rule(**ZERO).encode(alt.Y("rho:Q")),
         band.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="group:N"),
         floor.mark_rule(strokeDash=[4, 3], opacity=0.8, color=INK).encode(alt.Y("rho:Q"), tooltip=floor_tip),
         name.encode(alt.Text("group:N"), tooltip=floor_tip),
@@ -114,25 +114,28 @@ def heat(poolings: Sequence[str], layers: Sequence[str], ends: tuple[float, floa
 
 
 def forest(data: str, count: int, filters: Sequence[str], split: str, **parameters: Any) -> Spec:
-    """Differences with their intervals, the largest on top, and the corrected p beside each; `count`: rows of a split."""
+    """Differences with their intervals, the largest on top, the corrected p beside each; `count`: rows of a split."""
     base = alt.Chart(alt.NamedData(data))
     for one in filters:
         base = base.transform_filter(one)
     order = alt.EncodingSortField("difference", op="max", order="descending")
-    y = alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=alt.ExprRef(NAMES), ticks=False, domain=False))
+    y = alt.Y(
+        "label:N", title=None, sort=order, axis=alt.Axis(labelLimit=alt.ExprRef(NAMES), ticks=False, domain=False)
+    )
     colour = alt.Color("verdict:N", scale=VERDICTS, legend=None)
     tip = [alt.Tooltip(f"{name}:N", title=what) for name, what in DIFFERENCE.items()]
     x = alt.X("difference:Q", title="difference in rho", axis=alt.Axis(tickCount=5, labelOverlap=True))
+    ends = alt.X("difference_low:Q"), alt.X2("difference_high:Q")
     marks = base.mark_point(filled=True, size=90, opacity=1)
     shape = alt.Shape("verdict:N", scale=VERDICT_SHAPES, legend=None)
     parts = [
-        alt.Chart(alt.NamedData("zero")).mark_rule(clip=True, **ZERO).encode(x=alt.X("rho:Q")),
-        base.mark_rule(strokeWidth=2).encode(alt.X("difference_low:Q"), alt.X2("difference_high:Q"), y, colour, tooltip=tip),
+        alt.Chart(alt.NamedData("zero")).mark_rule(**ZERO).encode(x=alt.X("rho:Q")),
+        base.mark_rule(strokeWidth=2).encode(*ends, y, colour, tooltip=tip),
         marks.encode(x, y, colour, shape, tooltip=tip),
         base.mark_text(align="left", dx=6).encode(y=y, text="p:N", x=alt.value("width")),
-        alt.Chart(alt.NamedData("zero")).mark_text(align="left", dx=6, fontStyle="italic").encode(
-            text=alt.value("p"), x=alt.value("width"), y=alt.value(-7)
-        ),
+        alt.Chart(alt.NamedData("zero"))
+        .mark_text(align="left", dx=6, fontStyle="italic")
+        .encode(text=alt.value("p"), x=alt.value("width"), y=alt.value(-7)),
     ]
     return spec(alt.layer(*parts), 21 * count, split=split, **parameters)
 
@@ -144,20 +147,27 @@ def cost(looks: Looks, low: float, high: float, split: str) -> Spec:
     """rho against the milliseconds of a pair, models by layer, with the front of what nothing beats."""
     base = alt.Chart(alt.NamedData("cost")).transform_filter(IN_SPLIT)
     shown = base.transform_filter(IN_GROUPS)
-    x = alt.X("ms:Q", title="milliseconds for one pair (log)", scale=alt.Scale(type="log"), axis=alt.Axis(format="~r", tickCount=5, grid=False))
+    x = alt.X(
+        "ms:Q",
+        title="milliseconds for one pair (log)",
+        scale=alt.Scale(type="log"),
+        axis=alt.Axis(format="~r", tickCount=5, grid=False),
+    )
     y = alt.Y("rho:Q", title="Spearman's rho with the labels", scale=alt.Scale(domain=[low, high], nice=False))
     tip = [alt.Tooltip(f"{name}:N", title=what) for name, what in COST.items()]
     chosen = shown.transform_filter("datum.selected")
     parts = [
-        base.transform_filter("datum.front").mark_line(
-            interpolate="step-after", strokeDash=[5, 3], color=INK, strokeWidth=1.2, opacity=0.8
-        ).encode(x, y),
-        shown.transform_filter("datum.layer != null").mark_line().encode(x, y, order="layer:Q", **line(looks, "series")),
+        base.transform_filter("datum.front")
+        .mark_line(interpolate="step-after", strokeDash=[5, 3], color=INK, strokeWidth=1.2, opacity=0.8)
+        .encode(x, y),
+        shown.transform_filter("datum.layer != null")
+        .mark_line()
+        .encode(x, y, order="layer:Q", **line(looks, "series")),
         chosen.mark_rule(opacity=0.7).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"]),
         shown.mark_point(filled=True, size=40, opacity=1).encode(x, y, **point(looks), tooltip=tip),
-        chosen.transform_filter("datum.layer == null").mark_text(align="left", angle=270, dx=5, limit=alt.ExprRef(NAMES)).encode(
-            x, alt.Y("high:Q"), alt.Text("group:N")
-        ),
+        chosen.transform_filter("datum.layer == null")
+        .mark_text(align="left", angle=270, dx=5, limit=alt.ExprRef(NAMES))
+        .encode(x, alt.Y("high:Q"), alt.Text("group:N")),
     ]
     return spec(alt.layer(*parts), 360, split=split, shown=[look["group"] for look in looks])
 
@@ -187,7 +197,9 @@ def shapes(looks: Looks) -> Spec:
     x = alt.X("layer:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d", grid=False, tickCount=5))
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3, format="~r"))
     tip = [alt.Tooltip("model:N", title="model"), "layer:Q", alt.Tooltip("text:N", title="value")]
-    band = base.mark_area(opacity=0.15).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="model:N")
+    band = base.mark_area(opacity=0.15).encode(
+        x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="model:N"
+    )
     marks = base.mark_point(filled=True, size=18, opacity=1).encode(x, y, **point(looks), tooltip=tip)
     chart = alt.layer(band, base.mark_line().encode(x, y, **line(looks, "model")), marks)
     return spec(chart, 105, cell="", shown=[look["group"] for look in looks])

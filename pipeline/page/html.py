@@ -122,7 +122,9 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
     named = with_names(table.filter("selected", reported), alike)
     models = with_names(table.filter(pl.col("layer").is_not_null()), alike)
     groups = dict(models.select("encoder", "group").unique("encoder", keep="first", maintain_order=True).iter_rows())
-    scores = {tuple(key): values for key, values in zip(material.scores.keys.select(KEYS).rows(), material.scores.values)}
+    scores = {
+        tuple(key): values for key, values in zip(material.scores.keys.select(KEYS).rows(), material.scores.values)
+    }
     first = study.shapes.filter(pl.col("other").is_null() | (pl.col("other") == first_layer()))
     data: dict[str, rows.Rows] = {
         "layers": rows.layers(table, alike, names),
@@ -138,7 +140,7 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
     of_groups, of_cell = [charts.IN_SPLIT, charts.IN_GROUPS], [charts.IN_SPLIT, charts.IN_CELL]
     specs = {
         "layers": charts.layers(look, *rows.span(table.filter(reported)), main),
-        "heat": charts.heat(distinct(data["heat"], "pooling"), by_number(distinct(data["heat"], "layer")), ends(data["heat"]), main),
+        "heat": heat(data["heat"], main),
         "reference": charts.forest("reference", most(data["reference"]), of_groups, main, shown=[]),
         "mean": charts.forest("mean", most(data["mean"]), of_cell, main, cell=""),
         "cost": charts.cost(look, *with_room(data["cost"]), main),
@@ -147,6 +149,12 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
         "squares": charts.squares(),
     }
     return data, {name: spec for name, spec in specs.items() if data[name] or (name == "layers" and data["floors"])}
+
+
+def heat(found: rows.Rows, main: str) -> charts.Spec:
+    """The chart of poolings and layers."""
+    layers = by_number(distinct(found, "layer"))
+    return charts.heat(distinct(found, "pooling"), layers, ends(found), main)
 
 
 def first_layer() -> pl.Expr:

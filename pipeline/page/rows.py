@@ -11,7 +11,7 @@ from pipeline.report import cost_rows
 from pipeline.report.layers_picture import together
 from pipeline.report.lines_across import apart
 from pipeline.report.markdown import visible
-from pipeline.report.numbers import decimals, fixed, interval, is_significant, p_value, significant, signed
+from pipeline.report.numbers import decimals, fixed, interval, is_significant, p_value, signed, significant
 from pipeline.report.numbers import with_interval as bracketed
 
 Rows = list[dict[str, Any]]
@@ -103,7 +103,9 @@ def spread(row: Mapping[str, Any]) -> str:
 
 def against_reference(table: pl.DataFrame, seeds: Mapping[str, str], splits: Sequence[str]) -> Rows:
     """CORRELATIONS -> how each encoder, at its selected layer, differs from the reference."""
-    named = with_names(table, seeds).filter("selected", pl.col("difference").is_not_null(), pl.col("split").is_in(splits))
+    named = with_names(table, seeds).filter(
+        "selected", pl.col("difference").is_not_null(), pl.col("split").is_in(splits)
+    )
     return [
         {"split": row["split"], "group": row["group"], "label": at_layer(row["series"], row["layer"])}
         | difference(row, "difference_p")

@@ -80,12 +80,12 @@ def verdicts(study: Study, split: str) -> list[dict[str, Any]]:
     if study.claims.is_empty():
         return []
     rows, found = main_rows(study.claims, split), of_models(study.claims, split)
-    table = []
+    table: list[dict[str, Any]] = []
     for name, claim in CLAIMS.items():
         groups: dict[str, list[str]] = {}
         for model, verdict in found[name].items():
             groups.setdefault(verdict, []).append(visible(model))
-        said = []
+        said: list[dict[str, str]] = []
         for verdict, names in groups.items():
             first = next(model for model, one in found[name].items() if one == verdict)
             detail = of_claims.agreement(rows.filter(claim=name, model=first)) if verdict == MIXED else ""

@@ -51,7 +51,7 @@ def of_sentence(text: str, pieces: Sequence[str], weights: np.ndarray) -> list[f
     for piece, weight in zip(pieces, weights.tolist()):
         last = start + len(piece.rstrip()) - 1
         number = bisect_right(starts, last) - 1
-        if piece.strip() and 0 <= number and last < starts[number] + len(words[number]):
+        if piece.strip() and number >= 0 and last < starts[number] + len(words[number]):
             total[number] += weight
             count[number] += 1
         start += len(piece)
