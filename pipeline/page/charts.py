@@ -23,7 +23,7 @@ CONFIG["legend"] |= {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight"
 ABOVE, BELOW, NEITHER = "significantly above", "significantly below", "not significant"
 VERDICTS = alt.Scale(domain=[ABOVE, BELOW, NEITHER], range=["#0072b2", "#d55e00", "#7a7a7a"])
 VERDICT_SHAPES = alt.Scale(domain=[ABOVE, BELOW, NEITHER], range=["triangle-up", "triangle-down", "circle"])
-NAMES = "containerSize()[0] < 480 ? 105 : 190"
+NAMES = "containerSize()[0] < 480 ? 135 : 190"
 """points for a name beside a chart: fewer on a phone"""
 IN_SPLIT, IN_GROUPS, IN_CELL = "datum.split == split", "indexof(shown, datum.group) >= 0", "datum.cell == cell"
 
@@ -53,7 +53,7 @@ def point(looks: Looks) -> dict[str, Any]:
     }
 
 
-def spec(chart: alt.Chart | alt.LayerChart, height: int, **parameters: Any) -> Spec:
+def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int, **parameters: Any) -> Spec:
     """A chart as JSON: as wide as its place on the page, with the parameters that the page sets."""
     chart = chart.add_params(*[alt.param(name=name, value=value) for name, value in parameters.items()])
     size = {"width": "container", "height": height, "padding": {"left": 4, "top": 6, "right": 8, "bottom": 4}}

@@ -112,7 +112,8 @@
     });
     field("shade").replaceChildren(option("", "nothing"), ...data.weights.map((one, i) => option(i, `attention of ${one.encoder}, layer ${one.layer}`)));
     field("shade").parentElement.hidden = !data.weights.length;
-    if (data.weights.length) field("shade").value = "0";
+    const own = data.weights.findIndex((one) => one.encoder === data.scored[data.shown]?.encoder);
+    if (data.weights.length) field("shade").value = String(Math.max(0, own));
     choose("a", data.shown);
     const preset = data.comparisons[0];
     choose("b", preset ? (preset.a === data.shown ? preset.b : preset.a) : data.shown);
