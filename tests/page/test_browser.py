@@ -19,13 +19,17 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 DRAWN = "html[data-drawn=yes]"
 
 
+def sync_api():
+    """Playwright. The page lets no text run as a program, so tests wait by `expect` and not by `wait_for_function`."""
+    return pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[dev]")
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A browser of its own, without anybody's profile."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e .[dev]")
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
+    with sync_api().sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -76,7 +80,7 @@ def test_a_hostile_sentence_is_text(opened):
     tab, wrong = opened(DESK)
     tab.fill("#pairs-search", "window.hacked")
     tab.select_option("#pairs-split", "")
-    tab.wait_for_function("document.querySelectorAll('#pairs-list article').length === 1")
+    sync_api().expect(tab.locator("#pairs-list article")).to_have_count(1)
     assert "</script><script>window.hacked = 1</script><img src=x" in tab.inner_text("#pairs-list")
     assert tab.evaluate("window.hacked") is None
     assert tab.locator("img").count() == 0
@@ -88,7 +92,7 @@ def test_the_split_and_the_encoders_are_chosen_for_all_charts(opened, made):
     points = ".chart[data-chart=layers] .mark-symbol.role-mark path"
     before = tab.locator(points).count()
     tab.locator(".legend button[data-group=m]").first.click()
-    tab.wait_for_function(f"document.querySelectorAll('{points}').length < {before}")
+    sync_api().expect(tab.locator(points)).not_to_have_count(before)
     assert tab.locator(".legend button[data-group=m]").last.get_attribute("aria-pressed") == "false"
     assert not tab.locator("#encoders input[data-group=m]").is_checked()
     tab.select_option("#split", "validation")
@@ -151,7 +155,7 @@ def test_a_pair_is_found_by_its_number_and_has_its_neighbours(opened):
     tab, _ = opened(DESK)
     tab.select_option("#pairs-split", "")
     tab.fill("#pairs-search", "#85")
-    tab.wait_for_function("document.querySelectorAll('#pairs-list article').length === 1")
+    sync_api().expect(tab.locator("#pairs-list article")).to_have_count(1)
     assert "number 170 of the toy" in tab.inner_text("#pairs-list")
     tab.click("#pairs-list summary")
     tab.wait_for_selector("#pairs-list details li")
