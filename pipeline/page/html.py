@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from pipeline.formats import efficiency, geometry, splits
 from pipeline.formats.scores import KEYS
-from pipeline.page import browser, charts, rows, text
+from pipeline.page import browser, charts, probes, rows, text
 from pipeline.page.series import looks, name_of, with_names
 from pipeline.page.study import Study
 from pipeline.report import controls
@@ -132,6 +132,7 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
         "heat": rows.heat(without_nan(study.curves).filter(reported), poolings),
         "reference": rows.against_reference(table, alike, names),
         "mean": rows.against_mean(poolings.filter(reported)),
+        "probes": probes.rows(without_nan(study.probes), groups, names),
         "cost": rows.costs(study.costs, table, alike, names),
         "histograms": rows.histograms(named, scores, labels, splits.groups(material.pairs, material.info["subsets"])),
         "shapes": rows.shapes(without_nan(first), study.facts, groups),
@@ -143,6 +144,7 @@ def figures(study: Study, names: Sequence[str], main: str) -> tuple[dict[str, ro
         "heat": heat(data["heat"], main),
         "reference": charts.forest("reference", most(data["reference"]), of_groups, main, shown=[]),
         "mean": charts.forest("mean", most(data["mean"]), of_cell, main, cell=""),
+        "probes": probes.chart(look, main),
         "cost": charts.cost(look, *with_room(data["cost"]), main),
         "histograms": charts.histogram(list(rows.classes_of(labels)), main),
         "shapes": charts.shapes(look),

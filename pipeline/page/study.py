@@ -33,6 +33,8 @@ class Study:
     """formats.tables.POOLINGS"""
     curves: pl.DataFrame
     """formats.tables.CURVES"""
+    probes: pl.DataFrame
+    """formats.tables.PROBES"""
     costs: pl.DataFrame
     """formats.efficiency.EFFICIENCY, of the encoders that have not changed since"""
     shapes: pl.DataFrame

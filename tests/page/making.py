@@ -9,7 +9,7 @@ import polars as pl
 from pipeline.claims.decide import CONTRADICTED, UNTESTED
 from pipeline.claims.evidence import Relations
 from pipeline.formats import claims, efficiency, geometry
-from pipeline.formats.tables import CURVES, POOLINGS, schema_of
+from pipeline.formats.tables import CURVES, POOLINGS, PROBES, schema_of
 from pipeline.page import combinations
 from pipeline.page.study import Study, Weights
 from tests.report import making
@@ -17,6 +17,7 @@ from tests.report import making
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\u2028 \x1b[31m"
 """a sentence that would act in a page that is not careful"""
 METHOD = making.METHOD
+FIGURES = ("accuracy", "accuracy_low", "accuracy_high")
 
 
 def verdicts(models=("m", "n"), split="test"):
@@ -49,6 +50,7 @@ def study(rng, models=("m", "n"), table=None, sentences=None, swept=True, **chan
         "claims": verdicts(models) if models else pl.DataFrame(schema=schema_of(claims.CLAIMS)),
         "poolings": poolings,
         "curves": curves,
+        "probes": probes(rng, models),
         "costs": pl.DataFrame(schema=schema_of(efficiency.EFFICIENCY)),
         "shapes": pl.DataFrame(schema=geometry.polars_schema(geometry.JOINED)),
         "facts": {},
@@ -76,6 +78,18 @@ def costs(rng, encoders=making.ENCODERS):
             row |= {"batch_size": size, "ms": ms, "ms_low": ms, "ms_high": ms, "cpu_ms": ms, "encoding_ms": ms}
             rows.append(row)
     return pl.DataFrame(rows, schema=schema_of(efficiency.EFFICIENCY))
+
+
+def probes(rng, models):
+    """A table of PROBES: one probe of three layers for each model, and that of word overlap's measures."""
+    rows = []
+    for split, n in making.SIZES.items():
+        cells = [(model, "bilinear", layer) for model in models for layer in range(3)]
+        for encoder, probe, layer in [*cells, ("overlap", "measures", None)] if split != "train" else ():
+            row = {"encoder": encoder, "probe": probe, "layer": layer, "selected": layer in (None, 1)}
+            row |= {"metric": "accuracy", "split": split, "n": n}
+            rows.append(row | dict(zip(FIGURES, making.around(rng, rng.uniform(0.3, 0.9)))))
+    return pl.DataFrame(rows, schema=schema_of(PROBES))
 
 
 class Elements(HTMLParser):

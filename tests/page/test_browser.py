@@ -8,15 +8,13 @@ import polars as pl
 import pytest
 
 from pipeline.page.html import page
+from tests.docs.test_reference import script
 from tests.page.making import HOSTILE, costs, shares, study
+from tests.report import making
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-DRAWN = "html[data-drawn=yes]"
+screenshots = script("screenshots")
+PHONE, DESK = screenshots.PHONE, screenshots.DESK
 
 
 def sync_api():
@@ -30,7 +28,7 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
     with sync_api().sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=screenshots.ARGUMENTS)
         yield browser
         browser.close()
 
@@ -57,7 +55,7 @@ def opened(chromium, tmp_path, made):
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("file:") else None)
         tab.goto((tmp_path / "report.html").as_uri())
-        tab.wait_for_selector(DRAWN, state="attached")
+        tab.wait_for_selector(screenshots.DRAWN, state="attached")
         return tab, wrong
 
     yield of_size
@@ -103,7 +101,7 @@ def test_the_split_and_the_encoders_are_chosen_for_all_charts(opened, made):
         "view.signal('split') === 'validation')"
     )
     row = made.material.table.filter(split="validation", name="words").row(0, named=True)
-    assert f"{row['spearman']:.2f}" in tab.locator("[data-split=validation] table:visible").first.inner_text()
+    assert making.bracketed(row, "spearman") in tab.locator("[data-split=validation] table:visible").first.inner_text()
     assert wrong == []
 
 
@@ -179,3 +177,10 @@ def test_everything_is_reached_by_keyboard_and_has_a_name(opened):
     tab.click("#theme")
     tab.click("#theme")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 23, 26)"
+
+
+def test_pictures_for_the_guides_are_made_by_a_command(chromium, tmp_path, made, monkeypatch):
+    (tmp_path / "report.html").write_text(page(made), encoding="utf-8")
+    monkeypatch.setattr(screenshots, "PICTURES", {"pairs-phone-dark": screenshots.PICTURES["pairs-phone-dark"]})
+    screenshots.take(chromium, tmp_path / "report.html", tmp_path / "pictures")
+    assert (tmp_path / "pictures/pairs-phone-dark.png").read_bytes().startswith(b"\x89PNG")

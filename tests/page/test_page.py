@@ -75,6 +75,16 @@ def test_heat_and_cost_are_those_of_their_tables(rng, made):
     assert sorted(set(cost["ms"])) == pytest.approx(sorted(single["ms"]), rel=1e-5)
 
 
+def test_probes_are_those_of_their_table_and_the_floor_is_beside_each(made):
+    shown = Elements(page(made)).table("probes")
+    assert len(shown) == len(made.probes)
+    for row in made.probes.iter_rows(named=True):
+        here = pl.col("layer").eq_missing(row["layer"])
+        [one] = shown.filter(here, split=row["split"], name=row["encoder"]).rows(named=True)
+        assert one["text"] == making.bracketed(row, "accuracy")
+        assert one["cell"] == "bilinear: accuracy"
+
+
 def test_a_histogram_counts_each_pair_of_a_class_once(made):
     found = Elements(page(made)).table("histograms")
     pairs = made.material.pairs
