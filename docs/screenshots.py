@@ -18,9 +18,12 @@ ARGUMENTS = [
 DRAWN = "html[data-drawn=yes]"
 """once all charts are there"""
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-SCROLL = "place => window.scrollTo(0, window.scrollY + document.getElementById(place).getBoundingClientRect().top - 64)"
+SCROLL = """place => {
+    const top = document.getElementById(place).getBoundingClientRect().top;
+    window.scrollTo(0, window.scrollY + top - document.querySelector(".bar").offsetHeight - 12);
+}"""
 PICTURES = {
-    "layers-desk-light": (DESK, "light", "found"),
+    "top-desk-light": (DESK, "light", "found"),
     "layers-desk-dark": (DESK, "dark", "layers"),
     "layers-phone-light": (PHONE, "light", "layers"),
     "differences-phone-dark": (PHONE, "dark", "differences"),

@@ -88,7 +88,8 @@ const page = (() => {
     const names = ["auto", "light", "dark"];
     const put = (name) => {
       root.dataset.theme = name;
-      button.textContent = `Theme: ${name}`;
+      button.textContent = `◐ ${name}`;
+      button.setAttribute("aria-label", `Theme: ${name}`);
       try { localStorage.setItem("drillcore-theme", name); } catch { /* a file without storage */ }
     };
     let saved = null;

@@ -74,7 +74,7 @@
     const layers = field(`layer-${side}`), places = placesOf(field(side).value);
     layers.replaceChildren(...places.map((place) => {
       const { layer, selected } = data.scored[place];
-      return option(place, layer === "" ? "no layers" : `layer ${layer}${selected && places.length > 1 ? " (chosen on train)" : ""}`);
+      return option(place, layer === "" ? "no layers" : `layer ${layer}${selected && places.length > 1 ? " (chosen)" : ""}`);
     }));
     layers.disabled = places.length < 2;
   }
