@@ -22,6 +22,7 @@ The map. Each arrow is a stage of dvc.yaml, its script is stages/NAME.py, and it
       probe_baselines -> the same of baselines            probe       word overlap's own measures are the floor
       probes    -> probes.csv, probes.md, probes.png      analyse     and report
       claims    -> claims.md, .csv, .json, conditions.csv claims      a verdict on each claim of the paper
+      page      -> report.html                            page        all of it on one page, with a browser of the pairs
 
 cost/dvc.yaml has one more, which measures this machine and runs by hand (dvc --cd cost repro):
 
@@ -33,7 +34,7 @@ geometry/dvc.yaml has one too, which takes a while for what few ask (dvc --cd ge
       geometry  -> how each layer spreads, bends, changes geometry    anisotropy, spectra, dimension, CKA ...
       relate    -> geometry.md, .parquet, .csv, .png      report      the same beside rho
 
-Both leave a copy in data/beside/, which the stage claims reads.
+Both leave a copy in data/beside/, which the stages claims and page read.
 
     By hand: drillcore runs and reads all of that from the command line (docs/howto/command.md);
     stages/datasets.py runs it for several data sets -> datasets.md, datasets.csv, datasets.png;
@@ -59,6 +60,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     geometry   states and vectors of a layer -> what shape they have; that beside rho
     claims     figures -> verdicts on what the paper claims and asks
     report     tables -> pages and pictures; computes nothing, the only place that rounds
+    page       the same on one page: charts, and a browser of the pairs
     export     a layer, pooled, as an encoder for sentence-transformers and mteb, or as a file for other tools
     demo       how the model and the word vectors that ship were made
     cost       what an encoder costs, measured in a process of its own

@@ -65,6 +65,7 @@ def test_the_pipeline_runs_and_reports(repository):
     assert "tiny" in (repository / "results/poolings.md").read_text()
     assert "tiny" in (repository / "results/probes.md").read_text()
     assert "## C1" in (repository / "results/claims.md").read_text()
+    assert "tiny" in (repository / "results/report.html").read_text()
     assert len(pl.read_csv(repository / "results/correlations.csv")) == (3 + 1) * (3 + 4)
     assert run(repository, "git", "status", "--porcelain").stdout == ""
 
@@ -96,7 +97,7 @@ def test_a_project_beside_measures_when_it_is_asked_to_and_the_claims_follow(
     stage = {"cost": "efficiency"}.get(project, project)
     assert f"Running stage '{stage}'" in dvc(repository, "--cd", project, "repro")
     assert "tiny" in (repository / "results" / page).read_text()
-    assert ran(dvc(repository, "repro")) == ["claims"]
+    assert ran(dvc(repository, "repro")) == ["claims", "page"]
     for words in ([], ["--cd", project]):
         assert "up to date" in dvc(repository, *words, "status")
         assert "Running stage" not in dvc(repository, *words, "repro")
@@ -151,19 +152,19 @@ def test_a_flipped_byte_of_a_shard_is_mended_and_nothing_else_runs(repository):
 
 
 def test_another_pooling_reruns_pool_to_report_and_going_back_runs_nothing(repository):
-    own = ["pool@tiny", "score", "correlate", "report", "probe@tiny", "probes", "claims"]
+    own = ["pool@tiny", "score", "correlate", "report", "probe@tiny", "probes", "claims", "page"]
     assert sorted(ran(dvc(repository, "exp", "run", "-S", "pooling=last"))) == sorted(own)
     changed = pl.read_parquet(repository / "data/scores.parquet")
     assert set(changed["pooling"].drop_nulls()) == {"last"}
     back = dvc(repository, "exp", "run", "-S", "pooling=mean")
     assert ran(back) == []
-    assert back.count("is cached - skipping run") == 7
+    assert back.count("is cached - skipping run") == 8
     assert set(pl.read_parquet(repository / "data/scores.parquet")["pooling"].drop_nulls()) == {"mean"}
 
 
 def test_a_setting_of_the_probes_reruns_them_alone(repository):
     found = ran(dvc(repository, "exp", "run", "-S", "probe.layers=[-1]", "-S", "probe.probes=[bilinear]"))
-    assert sorted(found) == ["claims", "probe@tiny", "probe_baselines", "probes"]
+    assert sorted(found) == ["claims", "page", "probe@tiny", "probe_baselines", "probes"]
     table = pl.read_csv(repository / "results/probes.csv")
     assert set(table["probe"]) == {"bilinear", "measures"}
     assert set(table["layer"].drop_nulls()) == {2}
@@ -184,7 +185,7 @@ def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_awa
         "probe@other",
         "baseline@random",
     ]
-    own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes", "claims"]
+    own += ["score", "correlate", "compare", "report", "poolings", "probe_baselines", "probes", "claims", "page"]
     assert sorted(ran(log)) == sorted(own)
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "other", "overlap", "random"}
     back = dvc(repository, "exp", "run", "-S", "models=[tiny]", "-S", "baselines=[overlap]")

@@ -31,6 +31,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "geometry": ["base", "formats", "stats"],
     "claims": ["base", "formats", "stats", "analyse"],
     "report": ["base", "stats", "formats", "claims"],
+    "page": ["formats", "claims", "report"],
     "export": ["base", "catalog", "formats", "models", "text", "pool", "readouts", "dump"],
     "demo": ["base", "catalog", "formats", "models", "text"],
     "cost": ["base", "catalog", "formats", "text", "models", "baselines", "readouts", "dump", "score"],
@@ -252,6 +253,7 @@ def stages_that_run(*files):
 
 def test_an_edit_of_a_page_reruns_only_that_page():
     assert stages_that_run("pipeline/report/page.py") == {"report"}
+    assert stages_that_run("pipeline/page/html.py") == {"page"}
     assert stages_that_run("pipeline/report/poolings.py") == {"poolings"}
 
 
@@ -263,6 +265,7 @@ def test_a_column_of_a_table_retrains_nothing():
         "poolings",
         "probes",
         "claims",
+        "page",
     }
 
 
@@ -274,7 +277,14 @@ def test_a_new_statistic_of_the_analysis_runs_no_model_and_learns_nothing():
     files = [
         file for file in (ROOT / "pipeline/analyse").glob("*.py") if file.name not in ("__init__.py", "settings.py")
     ]
-    assert stages_that_run(*files) == {"correlate", "compare", "probes", "report", "claims"}  # the last two: groups.py
+    assert stages_that_run(*files) == {
+        "correlate",
+        "compare",
+        "probes",
+        "report",
+        "claims",
+        "page",
+    }  # the last three: groups.py
 
 
 def test_a_new_baseline_reruns_baselines_alone():
@@ -287,7 +297,7 @@ def test_no_analysis_reruns_the_model():
     assert "dump" not in stages_that_run(*files)
 
 
-CHEAP = ("check", "pool", "score", "correlate", "report", "compare", "poolings", "probes", "claims", *MEASURED)
+CHEAP = ("check", "pool", "score", "correlate", "report", "compare", "poolings", "probes", "claims", "page", *MEASURED)
 
 
 @pytest.mark.parametrize("stage", CHEAP)

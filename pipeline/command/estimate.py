@@ -1,5 +1,6 @@
 """What a run will take of the disk and of time: tokens are counted, the speed of this machine is measured."""
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from pipeline.base import settings
@@ -19,7 +21,7 @@ from pipeline.text.pairs import Prepared, prepare
 from pipeline.text.settings import Prepare, Tokenize
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 TOKENS_A_WORD = 1.3
 """where the tokenizer is not on this machine"""
@@ -96,27 +98,30 @@ def of_model(name: str, sentences: pl.DataFrame, ask: bool, catalog: str) -> Ext
     if config is None:
         return None
     from pipeline.dump.keep import KEEPS, bytes_of_row
-    from pipeline.models.layers import layer_numbers
+    from pipeline.dump.settings import of_model as dump_of
+    from pipeline.models.layers import depth_of, layer_numbers
+    from pipeline.readouts.registry import readout_of
 
-    text, dump = config.get_text_config(), settings.section(Dump)
-    layers, width = layer_numbers(dump.layers, text.num_hidden_layers), text.hidden_size
-    lengths, counted = _lengths(found, name, sentences["text"].to_list(), ask)
-    rows = sum(lengths) if dump.keep == "tokens" else len(lengths)
-    states = rows * bytes_of_row(KEEPS[dump.keep].schema(layers, width, dump.store))
+    network, dump = _network(config), dump_of(settings.section(Dump), found, name)
+    keep, readout = KEEPS[dump.keep], readout_of(dump.keep, dump.readout)
+    layers, shape = layer_numbers(dump.layers, depth_of(network), readout.first), readout.shape_of(network)
+    lengths, kept, counted = _lengths(found, name, sentences["text"].to_list(), ask)
+    rows, width = int(keep.rows(kept).sum()), math.prod(shape)
+    states = rows * bytes_of_row(keep.schema(layers, shape, dump.store))
     vectors = len(lengths) * len(layers) * width * 4
+    read = round(readout.passes * int(lengths.sum()))
     numbers = rows * len(layers) * width
-    parameters = _parameters(config)
-    return Extent(name, parameters, text.num_hidden_layers, width, sum(lengths), counted, states + vectors, numbers)
+    return Extent(name, _parameters(network), depth_of(network), width, read, counted, states + vectors, numbers)
 
 
 def _config(found: Model, name: str, ask: bool) -> "PreTrainedConfig | None":
     """The config of a model, without its weights."""
-    from pipeline.models import checkpoints, configs, weights
+    from pipeline.models import configs, generations, weights
 
     if found.path is not None:
         path = fetch.local(found.path, f"model {name}")
         if path.is_file() or not (path / "config.json").exists():
-            return checkpoints.infer_config(path, checkpoints.read_tensors(path), found.config)
+            return generations.config_of(path, found.config)
         return configs.folder_config(path, found.config)
     if found.hub is None:
         return configs.random_config(found.config, name)
@@ -129,24 +134,30 @@ def _config(found: Model, name: str, ask: bool) -> "PreTrainedConfig | None":
     return configs.folder_config(fetch.config_file(file.parent, f"model {name}").parent, found.config)
 
 
-def _lengths(found: Model, name: str, texts: list[str], ask: bool) -> tuple[list[int], bool]:
-    """Tokens of each sentence, and whether they are counted."""
-    from pipeline.text.tokenizers import encode, tokenizer_of
+def _lengths(found: Model, name: str, texts: list[str], ask: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Tokens that are read of each sentence, those that are pooled, both (S,), and whether they are counted."""
+    from pipeline.text.encoding import encode
+    from pipeline.text.tokenizers import tokenizer_of
 
     source = tokenizer_source(found)
     if source.hub is not None and not ask and cached_file(source.hub, source.revision, "tokenizer.json") is None:
-        return [round(1 + TOKENS_A_WORD * len(text.split())) for text in texts], False
-    ids, _ = encode(texts, tokenizer_of(found, name), settings.section(Tokenize), found.bos)
-    return [len(of_text) for of_text in ids], True
+        guessed = np.array([round(1 + TOKENS_A_WORD * len(text.split())) for text in texts])
+        return guessed, guessed, False
+    encoded = encode(texts, tokenizer_of(found, name), settings.section(Tokenize), found.bos, found.template)
+    return np.array([len(tokens) for tokens in encoded.ids]), np.diff(encoded.spans)[:, 0], True
 
 
-def _parameters(config: "PreTrainedConfig") -> int:
-    """Weights of a model without those of its embedding, which no token is multiplied with."""
+def _network(config: "PreTrainedConfig") -> "PreTrainedModel":
+    """The network of a config, without memory for its weights."""
     import torch
     from transformers import AutoModel
 
     with torch.device("meta"):
-        network = AutoModel.from_config(config)
+        return AutoModel.from_config(config)
+
+
+def _parameters(network: "PreTrainedModel") -> int:
+    """Weights of a model without those of its embedding, which no token is multiplied with."""
     return sum(weights.numel() for weights in network.parameters()) - network.get_input_embeddings().weight.numel()
 
 

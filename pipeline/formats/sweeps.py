@@ -5,13 +5,15 @@ layers in the order that LOES chooses without labels. Row groups hold whole comb
 combination's pairs one behind the other in the order of pair_id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.formats import parquet, scores
 from pipeline.formats.damage import damaged, foreign
@@ -61,29 +63,56 @@ class Writer:
 
 def read(path: str | Path, pairs: pl.DataFrame, model: str) -> Swept:
     """The sweep of a model over `pairs` (C2). InputError where it is damaged, of another model or of other pairs."""
-    stage = f"sweep@{model}"
-    file = parquet.open_file(path, stage)
-    parquet.check_schema(file, parquet.schema_of(COLUMNS), path, stage)
-    facts = parquet.facts_of(file, path, stage, model)
-    pairs = pairs.sort("pair_id")
-    texts = [name for name, column in COLUMNS.items() if column.type == pa.string()]
-    file = parquet.open_file(path, stage, repeated=texts)  # a text is read once, not once for each row
-    keys, values, count = [], np.empty(file.metadata.num_rows), len(pairs)
+    stage, count = f"sweep@{model}", len(pairs)
+    file, facts = _opened(path, stage, model)
+    keys, values = [], np.empty(file.metadata.num_rows)
     at = 0
-    for group in range(file.num_row_groups):
-        table = parquet.read_columns(file, path, stage, group=group)
-        check_pairs(table, pairs, path, stage)
+    for table in _groups(file, path, pairs, stage):
         keys.append(table.select(KEYS).take(np.arange(0, len(table), count)).cast(_key_schema()))
         values[at : at + len(table)] = table["score"].to_numpy()
         at += len(table)
-    if not np.isfinite(values).all():
-        raise damaged(path, "has a score that is NaN or infinite", stage)
     combinations = pl.DataFrame(pa.concat_tables([_key_schema().empty_table(), *keys]))
     if combinations.is_duplicated().any():
         raise damaged(path, "has a combination twice", stage)
     return Swept(
         combinations, values.reshape(-1, count), facts["left_out"], [(layer, score) for layer, score in facts["loes"]]
     )
+
+
+def read_some(path: str | Path, pairs: pl.DataFrame, model: str, wanted: pl.DataFrame) -> Swept:
+    """The same of those combinations alone that agree with a row of `wanted` in its columns, some of KEYS.
+
+    Not more than a row group and what is wanted are in memory at a time.
+    """
+    stage, count = f"sweep@{model}", len(pairs)
+    file, facts = _opened(path, stage, model)
+    keys, values = [pl.DataFrame(pa.Table.from_batches([], _key_schema()))], [np.empty((0, count))]
+    for table in _groups(file, path, pairs, stage):
+        found = pl.DataFrame(table.select(KEYS).take(np.arange(0, len(table), count)).cast(_key_schema()))
+        kept = found.with_row_index("row").join(wanted, on=wanted.columns, how="semi", nulls_equal=True)
+        keys.append(kept.drop("row"))
+        values.append(table["score"].to_numpy().reshape(-1, count)[kept["row"].to_numpy()])
+    return Swept(pl.concat(keys), np.concatenate(values), facts["left_out"])
+
+
+def _opened(path: str | Path, stage: str, model: str) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    """The file of a sweep, and the facts in its footer."""
+    file = parquet.open_file(path, stage)
+    parquet.check_schema(file, parquet.schema_of(COLUMNS), path, stage)
+    facts = parquet.facts_of(file, path, stage, model)
+    texts = [name for name, column in COLUMNS.items() if column.type == pa.string()]
+    return parquet.open_file(path, stage, repeated=texts), facts  # a text is read once, not once for each row
+
+
+def _groups(file: pq.ParquetFile, path: str | Path, pairs: pl.DataFrame, stage: str) -> Iterator[pa.Table]:
+    """The row groups of a sweep, each of whole combinations of `pairs` (C2) with finite scores."""
+    pairs = pairs.sort("pair_id")
+    for group in range(file.num_row_groups):
+        table = parquet.read_columns(file, path, stage, group=group)
+        check_pairs(table, pairs, path, stage)
+        if not np.isfinite(table["score"].to_numpy()).all():
+            raise damaged(path, "has a score that is NaN or infinite", stage)
+        yield table
 
 
 def check_pairs(table: pa.Table, pairs: pl.DataFrame, path: str | Path, stage: str) -> None:

@@ -209,6 +209,12 @@ def infer_config(path: Path, name: str, tensors: Tensors, overrides: Mapping[str
         raise InputError(f"{path}: {error}") from error
 
 
+def config_of(path: Path, overrides: Mapping[str, Any]) -> Any:
+    """The config of a BlinkDL checkpoint of any generation. InputError as `load_rwkv`, but for tensors that do not fit."""
+    tensors = read_tensors(path)
+    return infer_config(path, generation_of(path, tensors), tensors, overrides)
+
+
 def unpacked(folder: Path) -> dict[str, torch.Tensor] | None:
     """The tensors of a folder of RWKV-7 in which the six mixes of a block are one, (6, D) or (6, 1, 1, D), apart.
 

@@ -343,6 +343,19 @@ def test_a_span_outside_its_sentence_or_without_a_token_is_named(tmp_path, spans
         tokens.read(tmp_path / "toy.parquet", "toy")
 
 
+def test_some_combinations_of_a_sweep_are_those_of_the_whole(tmp_path):
+    write_sweep(tmp_path / "s.parquet")
+    whole = sweeps.read(tmp_path / "s.parquet", PAIRS, "toy")
+    wanted = pl.DataFrame({"listed": ["mean", "mean", "max"], "option": ["2", "0", "1"]})
+    some = sweeps.read_some(tmp_path / "s.parquet", PAIRS, "toy", wanted)
+    rows = [row for row, option in enumerate(whole.keys["option"]) if option in ("0", "2")]
+    assert some.keys.rows() == whole.keys[rows].rows()
+    assert np.array_equal(some.scores, whole.scores[rows])
+    assert some.left_out == whole.left_out
+    nothing = sweeps.read_some(tmp_path / "s.parquet", PAIRS, "toy", wanted[2:])
+    assert nothing.scores.shape == (0, len(PAIRS))
+
+
 def test_a_combination_that_is_there_twice_is_named(tmp_path):
     writer = sweeps.Writer(tmp_path / "s.parquet", "toy", len(PAIRS))
     table = score_table().with_columns(listed=pl.col("pooling"), run=pl.lit(None, pl.Int32), option=pl.lit("0"))
