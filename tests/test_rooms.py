@@ -58,6 +58,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
         "formats",
         "text",
         "models",
+        "readouts",
         "dump",
         "analyse",
         "report",

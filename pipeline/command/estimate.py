@@ -158,7 +158,8 @@ def _network(config: "PreTrainedConfig") -> "PreTrainedModel":
 
 def _parameters(network: "PreTrainedModel") -> int:
     """Weights of a model without those of its embedding, which no token is multiplied with."""
-    return sum(weights.numel() for weights in network.parameters()) - network.get_input_embeddings().weight.numel()
+    embedding = sum(weights.numel() for weights in network.get_input_embeddings().parameters())
+    return sum(weights.numel() for weights in network.parameters()) - embedding
 
 
 def rate(seconds: float = 0.3, side: int = 1024) -> float:

@@ -28,6 +28,8 @@ REAL = ("F64", "F32", "F16", "BF16", "torch.float64", "torch.float32", "torch.fl
 """types of weights, as safetensors and as torch call them"""
 LISTED = 3
 """differences of each kind that an error names"""
+PACKED, UNPACKED = ".attn.x_x", (".attn.x_r", ".attn.x_w", ".attn.x_k", ".attn.x_v", ".attn.x_a", ".attn.x_g")
+"""of RWKV-7 in the hub's layout: endings of names"""
 
 
 def checkpoint_files(path: Path) -> list[Path]:
@@ -110,3 +112,22 @@ def check_fit(path: Path, problems: Iterable[str]) -> None:
     """Raise InputError where there are problems with the tensors of a checkpoint."""
     if listed := "; ".join(problems):
         raise InputError(f"{path} does not fit the model: {listed}. Is it the right architecture, and complete?")
+
+
+def unpacked(folder: Path) -> dict[str, torch.Tensor] | None:
+    """The tensors of a folder of RWKV-7 in which the six mixes of a block are one, (6, D) or (6, 1, 1, D), apart.
+
+    Early versions of flash-linear-attention wrote `x_x`, its RWKV7Model.load_state_dict takes it apart. None for a
+    folder without it.
+    """
+    files = checkpoint_files(folder)
+    if not any(name.endswith(PACKED) for file in files for name in types_of(file)):
+        return None
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in read_tensors(folder).items():
+        if name.endswith(PACKED) and len(tensor) == len(UNPACKED):
+            parts = zip(UNPACKED, tensor.flatten(1))
+            tensors |= {name.removesuffix(PACKED) + part: mix.view(1, 1, -1).clone() for part, mix in parts}
+        else:
+            tensors[name] = tensor
+    return tensors

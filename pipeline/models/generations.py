@@ -19,7 +19,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from pipeline.base.errors import InputError
-from pipeline.models.checkpoints import check_fit, check_real, check_tensors, checkpoint_files, read_tensors, types_of
+from pipeline.models.checkpoints import check_fit, check_real, check_tensors, read_tensors
 from pipeline.models.rwkv4 import Rwkv4ForCausalLM
 from pipeline.models.rwkv5 import Rwkv5ForCausalLM
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
@@ -28,8 +28,6 @@ from pipeline.models.rwkv_model import RwkvForCausalLM
 
 Tensors = Mapping[str, torch.Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
-PACKED, UNPACKED = ".attn.x_x", (".attn.x_r", ".attn.x_w", ".attn.x_k", ".attn.x_v", ".attn.x_a", ".attn.x_g")
-"""of RWKV-7 in the hub's layout: endings of names"""
 UNUSED = re.compile(r"blocks\.0\.att\.v[012]")
 """of RWKV-7: the first block has no earlier values to mix in, though published files hold the tensors"""
 
@@ -210,28 +208,9 @@ def infer_config(path: Path, name: str, tensors: Tensors, overrides: Mapping[str
 
 
 def config_of(path: Path, overrides: Mapping[str, Any]) -> Any:
-    """The config of a BlinkDL checkpoint of any generation. InputError as `load_rwkv`, but for tensors that do not fit."""
+    """The config of a BlinkDL checkpoint of any generation. InputError where its tensors imply none."""
     tensors = read_tensors(path)
     return infer_config(path, generation_of(path, tensors), tensors, overrides)
-
-
-def unpacked(folder: Path) -> dict[str, torch.Tensor] | None:
-    """The tensors of a folder of RWKV-7 in which the six mixes of a block are one, (6, D) or (6, 1, 1, D), apart.
-
-    Early versions of flash-linear-attention wrote `x_x`, its RWKV7Model.load_state_dict takes it apart. None for a
-    folder without it.
-    """
-    files = checkpoint_files(folder)
-    if not any(name.endswith(PACKED) for file in files for name in types_of(file)):
-        return None
-    tensors: dict[str, torch.Tensor] = {}
-    for name, tensor in read_tensors(folder).items():
-        if name.endswith(PACKED) and len(tensor) == len(UNPACKED):
-            parts = zip(UNPACKED, tensor.flatten(1))
-            tensors |= {name.removesuffix(PACKED) + part: mix.view(1, 1, -1).clone() for part, mix in parts}
-        else:
-            tensors[name] = tensor
-    return tensors
 
 
 def load_rwkv(path: str | Path, dtype: torch.dtype = torch.float32, **overrides: Any) -> RwkvForCausalLM:

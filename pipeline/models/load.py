@@ -21,10 +21,11 @@ from pipeline.models.checkpoints import (
     check_tensors,
     checkpoint_files,
     types_of,
+    unpacked,
     unreadable,
 )
 from pipeline.models.configs import folder_config, no_model, random_config
-from pipeline.models.generations import load_rwkv, unpacked
+from pipeline.models.generations import load_rwkv
 from pipeline.models.rwkv6_recurrence import fused_kernel
 
 if TYPE_CHECKING:
