@@ -6,8 +6,8 @@ from pathlib import Path
 import vl_convert
 
 FROM_NETWORK = re.compile(r'<script src="https://[^"]*/vega[^"]*"></script>\s*')
-SIDE_BY_SIDE = "<style>img { max-width: 46vw; height: auto }</style>"
-"""so that two pictures fit beside each other, which DVC shows at their full size"""
+HEAD = '<meta charset="utf-8">\n<style>img { max-width: 46vw; height: auto }</style>'
+"""what DVC's page does not say: its encoding; and that two pictures fit beside each other"""
 
 
 def offline(page: Path) -> None:
@@ -17,5 +17,5 @@ def offline(page: Path) -> None:
     links = FROM_NETWORK.findall(text)
     if links:
         head, _, rest = text.partition(links[0])
-        text = f"{head}{SIDE_BY_SIDE}\n<script>{bundle}</script>\n{FROM_NETWORK.sub('', rest)}"
+        text = f"{head}{HEAD}\n<script>{bundle}</script>\n{FROM_NETWORK.sub('', rest)}"
     page.write_text(text, encoding="utf-8")

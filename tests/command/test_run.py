@@ -113,15 +113,14 @@ def test_experiments_are_compared_and_a_layer_is_exported(clone, first):
     changed = drillcore(clone, *COMMAND, "--pooling", "last", "--save", "last").stdout
     assert "params.yaml: pooling: mean -> last" in changed
     assert set(ran(changed)) == {"pool@my-model", "score", "correlate", "report"}
-    said = drillcore(clone, "compare", "first", "last", "--out", "compared.csv").stdout
+    said = drillcore(clone, "compare", "first", "workspace", "--out", "compared.csv").stdout
     [row] = pl.read_csv(clone / "compared.csv").to_dicts()
     assert row["encoder"] == row["against_encoder"] == "my-model"
     assert row["n"] == 20
     table = pl.read_csv(clone / "results/correlations.csv").filter(encoder="my-model", split="test", selected=True)
     assert abs(row["spearman"] - table["spearman"][0]) < 1e-12
-    assert "last: my-model" in said
+    assert "workspace: my-model" in said
     assert "the same scores on both sides, so nothing to test: overlap char4, overlap dice, " in said
-    assert "first is no" not in drillcore(clone, "compare", "first", "workspace").stdout
     wrong = drillcore(clone, "compare", "first", "lats", check=False)
     assert re.match(r"error: 'lats' is no experiment, .*: the experiments are .*last", wrong.stderr)
 
