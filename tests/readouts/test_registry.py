@@ -57,7 +57,7 @@ def test_some_layers_are_those_of_all_and_a_sentence_alone_is_that_of_a_batch(ma
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_readout_leaves_the_model_as_it_was(make, ids, name):
-    model = make("llama")
+    model = make(CASES[name][1][0])
     before = hidden_layers(model, ids)
     readout_named(name).read(model, ids, [1])
     assert all(torch.equal(a, b) for a, b in zip(before, hidden_layers(model, ids)))
