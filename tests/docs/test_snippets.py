@@ -125,8 +125,8 @@ def to_run(page):
 
 
 def having(language):
-    """The pages with a block of a language."""
-    return [page for page in PAGES if any(block.language == language for block in blocks(page))]
+    """The pages with a block of a language that is run."""
+    return [page for page in PAGES if any(block.language == language for block in to_run(page))]
 
 
 def give(folder):
