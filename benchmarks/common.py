@@ -23,6 +23,13 @@ def seconds(function, *arguments):
     return time.perf_counter() - start
 
 
+def cpu_seconds(function, *arguments):
+    """CPU time of a call, over all threads: for one thread on a machine where others run."""
+    start = time.process_time()
+    function(*arguments)
+    return time.process_time() - start
+
+
 def in_turns(rounds, **functions):
     """{name: median of what its function returns}; in each round every function is called once, in order."""
     values = {name: [] for name in functions}

@@ -171,4 +171,4 @@ class Rwkv4ForCausalLM(RwkvForCausalLM):
     _no_split_modules = ("Rwkv4Block",)  # type: ignore[assignment]
 
 
-register(Rwkv4Model, Rwkv4ForCausalLM, replaces=True)
+register(Rwkv4Model, Rwkv4ForCausalLM)

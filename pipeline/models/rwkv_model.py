@@ -170,9 +170,9 @@ class RwkvForCausalLM(RwkvPreTrainedModel):
         return RwkvCausalOutput(loss=loss, logits=logits, hidden_states=out.hidden_states, states=out.states)
 
 
-def register(model: type[RwkvModel], causal: type[RwkvForCausalLM], replaces: bool = False) -> None:
-    """Tell transformers which classes its Auto classes make of a generation's config; `replaces` those of its own."""
+def register(model: type[RwkvModel], causal: type[RwkvForCausalLM]) -> None:
+    """Let transformers' Auto classes make these of a generation's config, in place of classes that it may bring."""
     config: Any = model.config_class
-    AutoConfig.register(config.model_type, config, exist_ok=replaces)
-    AutoModel.register(config, model, exist_ok=replaces)
-    AutoModelForCausalLM.register(config, causal, exist_ok=replaces)
+    AutoConfig.register(config.model_type, config, exist_ok=True)
+    AutoModel.register(config, model, exist_ok=True)
+    AutoModelForCausalLM.register(config, causal, exist_ok=True)
