@@ -54,6 +54,7 @@ from pipeline.pool.mixes import MIXES
 from pipeline.pool.recurrent import RECURRENT
 from pipeline.pool.tokens import POOLINGS
 from pipeline.pool.weighted import WEIGHTED
+from pipeline.readouts.registry import READOUTS
 from pipeline.score.similarities import SIMILARITIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +118,7 @@ def purpose(function):
 def params_page():
     values = read_yaml(ROOT / "params.yaml")
     yield from ("# params.yaml", "", NOTE, "", "What is compared, then one section for each stage that has settings.")
-    yield "[Names](#names) lists the poolings, corrections and similarities."
+    yield "[Names](#names) lists the poolings, corrections, similarities and readouts."
     yield from ("", "## At the top", "", *describe(Study, "", values))
     for cls in SETTINGS:
         name = cls.__name__.lower()
@@ -127,6 +128,11 @@ def params_page():
     for title, registry in NAMES.items():
         functions = {name: getattr(entry, "pool", entry) for name, entry in registry.items()}
         yield from ("", f"{title}:", "", *(f"- `{name}`: {purpose(function)}" for name, function in functions.items()))
+    yield from ("", "Readouts, for `dump.readout` and the `readout` of a model ([how](../howto/readouts.md)):", "")
+    for name, one in READOUTS.items():
+        cost = f"{one.passes:g} pass" + ("es" if one.passes != 1 else "")
+        tokens = f" of {one.extra_tokens} token more" if one.extra_tokens else ""
+        yield f"- `{name}`: {one.source}. Layers from {one.first}; {cost}{tokens}"
 
 
 def catalog_page():

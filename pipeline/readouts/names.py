@@ -8,7 +8,13 @@ import re
 
 from pipeline.base.errors import InputError, did_you_mean
 
-NAMES = ("plain", "token_prepending_K", "values", "attention_output", "state_echo")
+NAMES = (
+    "plain",
+    "token_prepending_K",
+    "values",
+    "attention_output",
+    "state_echo",
+)
 """the keys of `registry.READOUTS`, apart from it so that settings are checked without torch"""
 
 

@@ -360,6 +360,18 @@ def test_a_model_that_nobody_trained_is_a_control():
     assert not Model(path="x", shuffle_words=0).is_control, "it was trained, so poolings and probes are fitted to it"
 
 
+def test_an_entry_after_training_is_its_base_but_for_its_adapter_and_its_own_readout(tmp_path):
+    base = {"path": "m", "readout": "values"}
+    tuned = {"same": {"finetune": "base"}, "other": {"finetune": "base", "readout": "plain"}}
+    wrong = {"wrong": {"finetune": "base", "bos": 0, "readout": "plain"}}
+    path = written(tmp_path, models={"base": base} | tuned | wrong)
+    same, other = (entry("models", name, path) for name in tuned)
+    assert same == Model(path="m", readout="values", finetune="base", adapter="data/finetuned/same")
+    assert other == Model(path="m", readout="plain", finetune="base", adapter="data/finetuned/other")
+    with pytest.raises(InputError, match="an entry with `finetune` has no bos: all else is that of the model it st"):
+        entry("models", "wrong", path)
+
+
 def test_what_one_yaml_entry_takes_of_another_is_in_it(tmp_path):
     path = tmp_path / "catalog.yaml"
     path.write_text("models:\n  a: &a {path: x, bos: 0}\n  b: {<<: *a, bos: 1, shuffle_words: 2}\n  c: {<<: *d}\n")

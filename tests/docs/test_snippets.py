@@ -26,6 +26,8 @@ from tests.study import quick_params, run_all
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs/howto").glob("*.md"))]
 FENCE = re.compile(r"(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+ADDED = ("median", "block_output")
+"""what pages add to the code"""
 LANGUAGES = ("sh", "python", "yaml", "diff", "text")
 """text is what one sees, and is not run"""
 
@@ -75,6 +77,12 @@ SEEN = {  # page -> what it says that one sees
     "own-model.md": [r"my-model: \d\.\d+ bits per byte", "Running stage 'sweep@my-model'"],
     "own-pairs.md": ['"graded": false', "Running stage 'dump@demo'"],
     "new-pooling.md": ["Running stage 'pool@demo'", "Running stage 'sweep@demo'", "Stage 'dump@demo' didn't change"],
+    "readouts.md": [
+        "Running stage 'dump@demo-values'",
+        "Stage 'dump@demo' didn't change",
+        "Running stage 'dump@demo-added'",
+        "finished before",
+    ],
     "without-dvc.md": [r"\[\[0\.79\d+ 0\.45\d+\]\]"],
     "going-back.md": [
         "Stage 'pool@demo' is cached - skipping run",
@@ -216,7 +224,7 @@ def problems_of(folder, choices):
 def test_entries_and_choices_of_a_page_pass_the_check(inside, page):
     for block in to_run(page):
         assert block.language in LANGUAGES
-        if block.language == "yaml" and "median" not in block.text:  # the pooling that the page adds
+        if block.language == "yaml" and not any(name in block.text for name in ADDED):
             given = merge(inside, block.text)
             for dataset in given.get("datasets", ["sample"]):
                 named = {"dataset": dataset, "models": list(given.get("models", ["demo"]))}
@@ -225,7 +233,7 @@ def test_entries_and_choices_of_a_page_pass_the_check(inside, page):
                 if named_entry.hub is None:
                     assert set(pairs.prepare(named_entry, dataset, Prepare(limit=None)).pairs["label"]) == {0, 1}
         for line in block.lines if block.language == "sh" else ():
-            if line.startswith("dvc exp run") and "median" not in line:
+            if line.startswith("dvc exp run") and not any(name in line for name in ADDED):
                 words = [word.partition("=") for word in shlex.split(line) if "=" in word]
                 assert problems_of(inside, {key: yaml.safe_load(value) for key, _, value in words}) == []
 
