@@ -109,6 +109,33 @@ def test_a_pooling_that_needs_tokens_is_refused_where_only_statistics_are_kept(p
     assert line.startswith("pooling is idf_mean, but dump.keep is pooled, which is enough for mean,")
 
 
+def test_a_pooling_of_recurrent_states_needs_a_model_that_keeps_them(project):
+    change("params.yaml", "pooling", "state_rank_4")
+    (line,) = study.problems()
+    assert line.startswith(
+        "pooling is state_rank_4, which takes recurrent states, but no model keeps them: set dump.keep"
+    )
+    change("params.yaml", "models", ["demo", "demo-state"])
+    assert study.problems() == []
+    change("params.yaml", "pooling", "mean")  # of states it is `state`
+    assert study.problems() == []
+    change("params.yaml", "models", ["demo-state"])
+    assert study.problems() == []
+
+
+def test_what_an_entry_keeps_must_be_known_and_fit_its_readout(project):
+    change("catalog.yaml", "models.demo-state.keep", "sate")
+    change("params.yaml", "models", ["demo-state"])
+    (line,) = study.problems()
+    assert line.startswith("models.demo-state of catalog.yaml: keep is 'sate': did you mean state")
+    change("catalog.yaml", "models.demo-state.keep", "state")
+    change("catalog.yaml", "models.demo-state.readout", "state_echo")
+    (line,) = study.problems()
+    assert line.startswith(
+        "model demo-state has readout state_echo, but its recurrent state (keep: state) is read in one"
+    )
+
+
 @pytest.mark.parametrize(
     ("dotted", "value", "complaint"),
     [

@@ -5,9 +5,14 @@ import pyarrow as pa
 import pytest
 import torch
 
+from pipeline.base.errors import InputError
 from pipeline.dump.keep import KEEPS, bytes_of_row
-from pipeline.formats import dumps, states, statistics
+from pipeline.formats import dumps, recurrent, states, statistics, vectors
 from pipeline.models.layers import hidden_layers
+from pipeline.models.recurrent import final_states
+from pipeline.pool import run as run_pool
+from pipeline.pool.inputs import Inputs
+from pipeline.pool.names import MEAN, suited
 from pipeline.pool.statistics import FROM_STATISTICS
 from pipeline.pool.tokens import POOLINGS
 
@@ -116,8 +121,74 @@ def test_both_kinds_of_dump_give_the_same_poolings(model, dump, sentences, tmp_p
     for pooling in FROM_STATISTICS:
         tokens, pooled = (by_sentence(batches[keep], pooling, keep) for keep in ("tokens", "pooled"))
         assert tokens.keys() == pooled.keys() == set(given[1])
-        for sentence, vectors in tokens.items():
+        for sentence, found in tokens.items():
             if pooling in ("first", "last", "max"):
-                assert np.array_equal(vectors, pooled[sentence])
+                assert np.array_equal(found, pooled[sentence])
             else:
-                np.testing.assert_allclose(pooled[sentence], vectors, rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(pooled[sentence], found, rtol=1e-5, atol=1e-6)
+
+
+def test_a_dump_of_states_by_the_definition_in_the_order_of_its_sentences(model, dump, sentences, tmp_path):
+    """Each sentence alone, in float16; several shards and record batches."""
+    ids, names = sentences(400)
+    facts = dump(model, (ids, names), keep="state", shard_mb=1)
+    assert (facts["keep"], facts["readout"], facts["layers"], facts["dim"]) == ("state", "state", [1, 2], 4 * 8 * 8)
+    read = dumps.read(tmp_path / "out")
+    assert (read.keep, list(read.layers)) == ("state", [1, 2])
+    found, tokens = {}, {}
+    for batch in read.batches:
+        layers = [recurrent.read(batch, read.layers[layer]) for layer in (1, 2)]
+        assert [layer.shape for layer in layers] == [(len(batch), 4, 8, 8)] * 2
+        for row, sentence in enumerate(batch["sentence_id"].to_pylist()):
+            found[sentence] = [layer[row] for layer in layers]
+            tokens[sentence] = batch["tokens"][row].as_py()
+    assert len(read.batches) > 1
+    assert found.keys() == set(names)
+    for array, sentence in zip(ids, names):
+        assert tokens[sentence] == len(array)
+        exact = final_states(model, torch.as_tensor(array, dtype=torch.long)[None], [1, 2])
+        for state, wanted in zip(found[sentence], exact):
+            assert state.dtype == np.float16
+            assert np.abs(state - wanted[0].numpy()).max() <= 1e-3 * wanted.abs().max()
+
+
+def test_a_state_above_the_range_of_float16_is_refused_and_fits_float32(model, dump, sentences, tmp_path):
+    given = sentences(5)
+    with torch.no_grad():
+        model.rwkv.blocks[1].attention.key.weight *= 1e6
+    with pytest.raises(InputError, match=r"layer 2 reaches [0-9.e+]+, above the 65504 of float16: set dump.store to"):
+        dump(model, given, keep="state")
+    assert dump(model, given, key="other", keep="state", store="float32")["store"] == "float32"
+    largest = max(np.abs(recurrent.read(batch, "layer_02")).max() for batch in dumps.read(tmp_path / "out").batches)
+    assert largest > 65504
+
+
+def test_a_model_without_states_is_refused_before_anything_is_written(dump, sentences, tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=16, n_layer=2, n_head=2, use_cache=False)).eval()
+    with pytest.raises(InputError, match=r"GPT2LMHeadModel \(gpt2\) does not leave a matrix state behind"):
+        dump(gpt2, sentences(5), keep="state")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("spec", "layers"), [("all", [1, 2]), (2, [2]), ([-1], [2]), ([1, 2], [1, 2])])
+def test_states_have_no_layer_0(model, dump, sentences, spec, layers):
+    assert dump(model, sentences(3), keep="state", layers=spec)["layers"] == layers
+    with pytest.raises(InputError, match=r"dump.layers is \[0, 1\]: give all, a list of layers from 1 to 2"):
+        dump(model, sentences(3), keep="state", layers=[0, 1])
+
+
+def test_a_signal_that_only_order_carries_is_in_the_state(model, dump, rng, tmp_path):
+    """Planted: the same tokens in two orders. Their states of layer 1 tell the order; the mean of layer 0 does not."""
+    tokens = rng.permutation(np.arange(1, 33)).astype(np.int32)
+    ids = [tokens, tokens[::-1].copy()]
+    for keep in ("tokens", "state"):
+        dump(model, (ids, np.arange(2)), keep=keep, key=keep, out=keep, store="float32")
+    pooled = {}
+    for keep, layer in (("tokens", 0), ("state", 1)):
+        run_pool.pool(dumps.read(tmp_path / keep), suited(MEAN, keep), tmp_path / "v.parquet", "m", Inputs())
+        pooled[keep] = vectors.read(tmp_path / "v.parquet", "pool@m").layer(layer)
+    apart = {keep: np.abs(a - b).max() / np.abs(a).max() for keep, (a, b) in pooled.items()}
+    assert apart["tokens"] < 1e-5
+    assert apart["state"] > 1e-2

@@ -15,17 +15,18 @@ SIZES = {
     "falcon_mamba": {"state_size": 4},
     "mamba2": {"state_size": 4, "num_heads": 4, "head_dim": 8, "n_groups": 2, "chunk_size": 8},
 }
-SHAPES = {"mamba": (1, 32, 4), "falcon_mamba": (1, 32, 4), "mamba2": (4, 8, 4), "rwkv6": (4, 16, 16)}
+SHAPES = {"mamba": (1, 32, 4), "falcon_mamba": (1, 32, 4), "mamba2": (4, 8, 4)}
+SHAPES |= dict.fromkeys(("rwkv5", "rwkv6", "rwkv7"), (4, 16, 16))
 LAYERS = [1, 2, 3]
 
 
 @pytest.fixture
-def made(finch):
+def made(network):
     """A function: a random model of a family; three blocks, a vocabulary of 97."""
 
     def make(family):
-        if family == "rwkv6":
-            return finch
+        if family.startswith("rwkv"):
+            return network(family)
         config = AutoConfig.for_model(family, hidden_size=16, num_hidden_layers=3, vocab_size=97, **SIZES[family])
         config.use_cache = False
         model = AutoModelForCausalLM.from_config(config).eval()
@@ -123,7 +124,7 @@ def test_a_batch_is_its_sentences_and_wanted_layers_are_those_of_all(made, famil
     assert (together[0][0] - together[0][1]).abs().max() > 1e-3 * together[0].abs().max()
 
 
-@pytest.mark.parametrize("family", SHAPES)
+@pytest.mark.parametrize("family", [*SHAPES, "rwkv"])
 def test_a_second_pass_is_the_second_half_of_the_sentence_written_twice(made, family):
     """The state, token shifts and convolutions of all blocks go on; and the sentence read once differs."""
     model, ids = made(family), torch.randint(0, 97, (3, 11))
@@ -156,6 +157,28 @@ def test_a_second_pass_from_a_state_of_zeros_is_the_plain_one(finch):
         again = caught_layers(finch, [0, *LAYERS], input_ids=ids, initial_states=zeros)
     for layer, plain in zip(again, hidden_layers(finch, ids), strict=True):
         assert (layer - plain).abs().max() <= 1e-6 * plain.abs().max()
+
+
+def test_rwkv4_goes_on_from_what_it_read_but_has_no_matrix(network):
+    model = network("rwkv")
+    check_echo(model)
+    with pytest.raises(InputError, match=r"\(rwkv\) does not leave a matrix state behind in every block"):
+        shape_of_state(model)
+
+
+@pytest.mark.parametrize("family", ["rwkv6", "mamba"])
+def test_no_block_runs_after_the_last_wanted_layer(made, family):
+    model, calls = made(family), []
+    stack = model.base_model.blocks if family == "rwkv6" else model.base_model.layers
+    for number, block in enumerate(stack):
+        norm = block.ln2 if family == "rwkv6" else block.mixer.out_proj
+        norm.register_forward_pre_hook(lambda module, args, number=number: calls.append(number))
+    ids = torch.randint(0, 97, (2, 3))
+    final_states(model, ids, [2])
+    assert set(calls) == {0, 1}
+    calls.clear()
+    echoed_layers(model, ids, [1])
+    assert set(calls) == {0}
 
 
 FOREIGN = {
