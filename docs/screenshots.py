@@ -54,6 +54,10 @@ def main():
     parser.add_argument("--page", type=Path, default=root / "results/report.html")
     parser.add_argument("--folder", type=Path, default=root / "docs/page")
     arguments = parser.parse_args()
+    if not arguments.page.is_file():
+        raise SystemExit(f"{arguments.page} is not there: make it with dvc repro")
+    if shutil.which("chromium") is None:
+        raise SystemExit("no chromium on this machine: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -109,6 +109,13 @@ def named(file):
     return file.relative_to(ROOT).as_posix()
 
 
+def test_what_the_page_is_made_from_besides_python_is_a_dep_of_its_stage():
+    """The hashes of a stage's code are of Python alone."""
+    others = {named(file) for file in (ROOT / "pipeline").rglob("*.*") if file.suffix in (".css", ".html", ".js")}
+    assert others == {dep for dep in STAGES["page"]["deps"] if dep.startswith("pipeline/")}
+    assert others
+
+
 def test_every_room_is_in_the_table_and_every_module_in_a_room():
     assert {room_of(file) for file in FILES} - {"__init__.py"} == set(BELOW)
 

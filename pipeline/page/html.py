@@ -31,6 +31,8 @@ VEGALITE = "6.4"
 REPRO = "dvc repro"
 ROOM = 0.3
 """of the height of a chart that its names may take"""
+AROUND = 48
+"""points of a chart that are not its height: axis, legend"""
 PACKAGES = ("numpy", "polars", "scipy", "torch", "transformers")
 
 
@@ -53,6 +55,7 @@ def page(study: Study) -> str:
         "specs": in_script(specs),
         "cells": {name: cells_of(found) for name, found in data.items()},
         "drawn": list(specs),
+        "heights": {name: spec["height"] + AROUND for name, spec in specs.items()},
         "pairs": in_script(pairs),
         "not_all": browser.left_out(pairs),
         "policy": policy(scripts),

@@ -3,14 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 import altair as alt
+import numpy as np
 import polars as pl
 
 from pipeline.page.charts import IN_CELL, IN_GROUPS, IN_SPLIT, NAMES, Looks, Spec, line, point, spec
 from pipeline.page.rows import Rows, number
+from pipeline.report.lines_across import apart
 from pipeline.report.markdown import visible
 from pipeline.report.numbers import p_value, signed
 from pipeline.report.numbers import with_interval as bracketed
 
+ROOM = 0.07
+"""height of a name beside a chart, as a share of the chart's"""
 TIPS = {"name": "encoder", "layer": "layer", "text": "probe", "difference": "minus word overlap's", "p": "p"}
 
 
@@ -31,7 +35,21 @@ def rows(table: pl.DataFrame, groups: Mapping[str, str], splits: Sequence[str]) 
         shown |= {"p": p_value(row["p"]), "selected": bool(row["selected"])}
         cells = layered if row["layer"] is None and row["probe"] not in layered else [row["probe"]]
         found += [{"cell": f"{cell.replace('_', ' ')}: {metric}"} | shown for cell in cells if cell in layered]
-    return found
+    return with_places(found)
+
+
+def with_places(found: Rows) -> Rows:
+    """The rows with `place`: where the names of encoders without layers have room beside the chart."""
+    places: dict[int, float] = {}
+    for split, cell in dict.fromkeys((row["split"], row["cell"]) for row in found):
+        here = [(at, row) for at, row in enumerate(found) if (row["split"], row["cell"]) == (split, cell)]
+        ends = [row[end] for _, row in here for end in ("value", "low", "high") if row[end] is not None]
+        floors = [(row["value"], at) for at, row in here if row["layer"] is None and row["value"] is not None]
+        values = np.array([value for value, _ in sorted(floors)])
+        if len(values):
+            apart_by = ROOM * (max(ends) - min(ends))
+            places |= zip([at for _, at in sorted(floors)], apart(values, apart_by, min(ends), max(ends)).tolist())
+    return [row | {"place": number(places.get(at))} for at, row in enumerate(found)]
 
 
 def chart(looks: Looks, split: str) -> Spec:
@@ -48,7 +66,7 @@ def chart(looks: Looks, split: str) -> Spec:
     parts = [
         band.encode(color=line(looks)["color"]),
         floors.mark_rule(strokeDash=[4, 3], opacity=0.8, color="currentColor").encode(alt.Y("value:Q"), tooltip=tip),
-        text.encode(alt.Y("value:Q"), alt.Text("name:N"), x=alt.value("width")),
+        text.encode(alt.Y("place:Q"), alt.Text("name:N"), x=alt.value("width")),
         curves.mark_line().encode(x, y, **line(looks, "name")),
         curves.mark_point(filled=True, size=30, opacity=1).encode(x, y, **point(looks), tooltip=tip),
         ring.encode(x, y, color=line(looks)["color"], tooltip=tip),
