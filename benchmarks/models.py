@@ -121,7 +121,7 @@ def speed_large(rounds=3):
 
 
 def goose(rounds=5, dim=768, depth=4, passes=4, singles=4):
-    """RWKV-7 of 4 x 768: tokens per second of CPU time against `rwkv`, `rwkv7-hf` and RWKV-6; share of the GEMM floor."""
+    """RWKV-7 of 4 x 768, in CPU time: tokens per second against `rwkv`, `rwkv7-hf`, RWKV-6; share of the GEMM floor."""
     from rwkv7_hf import RWKV7Config, RWKV7ForCausalLM
 
     model, finch = random_goose(dim, depth), random_model(dim, depth)

@@ -24,8 +24,9 @@ from pipeline.models.checkpoints import (
     unreadable,
 )
 from pipeline.models.configs import folder_config, no_model, random_config
-from pipeline.models.generations import load_rwkv, unpacked
+from pipeline.models.generations import GENERATIONS, load_rwkv, unpacked
 from pipeline.models.rwkv6_recurrence import fused_kernel
+from pipeline.models.rwkv_model import register
 
 if TYPE_CHECKING:
     from pipeline.catalog.entries import Model
@@ -39,6 +40,8 @@ def load(entry: "Model", path: Path | None, name: str, dtype: str = "float32") -
     Raises InputError for missing, extra or misshapen tensors, and for families that transformers does not know.
     """
     kind = DTYPES[one_of(dtype, DTYPES, "dump.dtype")]
+    for generation in GENERATIONS.values():  # flash-linear-attention puts its classes in their place once imported
+        register(generation.network.network_class, generation.network)
     with quiet_transformers():
         model = _loaded(entry, path, name, kind)
         if entry.adapter is not None:

@@ -6,7 +6,15 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, RwkvConfig, RwkvForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    PreTrainedConfig,
+    RwkvConfig,
+    RwkvForCausalLM,
+)
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
@@ -84,6 +92,16 @@ def test_rwkv4_of_the_hub_is_read_without_rescaling(tmp_path):
     original.config.rescale_every = 0
     expected, layers = hidden_layers(original, ids), hidden_layers(model, ids)
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(expected, layers))
+
+
+def test_classes_that_another_package_registered_are_not_used():
+    """flash-linear-attention registers its own RWKV-6 and 7 when its kernels are imported."""
+
+    class TheirConfig(PreTrainedConfig):
+        model_type = "rwkv6"
+
+    AutoConfig.register("rwkv6", TheirConfig, exist_ok=True)
+    assert isinstance(random_model(), Rwkv6ForCausalLM)
 
 
 def test_weights_can_be_bfloat16():
