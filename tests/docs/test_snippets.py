@@ -26,8 +26,8 @@ from tests.study import quick_params, run_all
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs/howto").glob("*.md"))]
 FENCE = re.compile(r"(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
-ADDED = ("median", "block_output")
-"""what pages add to the code"""
+ADDED = ("median", "block_output", "demo-added")
+"""what pages add to the code, and the entry that names it"""
 LANGUAGES = ("sh", "python", "yaml", "diff", "text")
 """text is what one sees, and is not run"""
 
