@@ -37,7 +37,7 @@ from tests.pool.dumps import (
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
-EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2", "mean_layers"]
 OF_STATES = ["state", "state_rank_1", "state_per_head"]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
 CORRECTIONS = ["none", "centre", "standardise", "all_but_the_top_1", "whitening_3"]
@@ -146,7 +146,7 @@ def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
     at_one_layer = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", 1, "cosine")}
     mixes = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", None, "cosine")}
     assert len(at_one_layer) == 11 + 2 * RUNS  # no two are the same
-    assert len(mixes - at_one_layer) == 3 + RUNS  # but first_last, which is layers_1_2 here
+    assert len(mixes - at_one_layer) == 4 + RUNS  # but first_last, which is layers_1_2 here
     for key, scores in expected.items():
         # the vectors are float32 and the same but for the order of sums in BLAS; whitening divides by what may be small
         assert found[key] == pytest.approx(scores, rel=1e-4, abs=1e-4), key
@@ -198,7 +198,11 @@ def test_from_statistics_what_they_give_is_the_same_and_the_rest_is_left_out(giv
     by_tokens, _ = given.sweep(*EVERY, "pairs_of_layers")
     only_mix = {"scalar_mix": given.fits["scalar_mix"]}
     found, left_out = given.sweep(*EVERY, "pairs_of_layers", dump=given.pooled, fits=only_mix)
-    dropped = [name for name in EVERY if name not in (*FROM_STATISTICS, "first_last", "scalar_mix", "layers_0_2")]
+    dropped = [
+        name
+        for name in EVERY
+        if name not in (*FROM_STATISTICS, "first_last", "scalar_mix", "layers_0_2", "mean_layers")
+    ]
     needs, unfitted = "needs every token (dump.keep)", "not fitted (section fit)"
     assert left_out == {name: unfitted if name in LEARNED else needs for name in dropped}
     assert found.keys() == {key for key in by_tokens if not key[0].startswith(tuple(dropped)) or key[0] == "last"}
