@@ -103,7 +103,7 @@ def llama_rest(block, h):
         ("qwen2", llama_rest, {}),
         ("gpt2", lambda block, h: block.mlp(block.ln_2(h)), {}),
         ("gpt_neox", llama_rest, {"use_parallel_residual": False}),
-        ("rwkv6", lambda block, h: block.feed_forward(block.ln2(h)), {}),
+        ("rwkv6", lambda block, h: block.feed_forward(block.ln2(h))[0], {}),
     ],
 )
 def test_a_block_adds_attention_and_what_it_computes_from_their_sum(make, ids, family, rest, changes):

@@ -54,7 +54,7 @@ def llama(model):
 def rwkv6(model):
     """Its blocks are compared with the equations elsewhere (tests/models)."""
     blocks = model.rwkv.blocks
-    return model.rwkv.embeddings.weight, blocks[0].pre_ln, [lambda x, b=b: b(x[None])[0] for b in blocks]
+    return model.rwkv.embeddings.weight, blocks[0].pre_ln, [lambda x, b=b: b(x[None])[0][0] for b in blocks]
 
 
 def by_hand(parts, sentence, last):

@@ -39,12 +39,12 @@ from tests.pool.dumps import (
 
 DIM, LAYERS, SENTENCES, RUNS = 6, 3, 26, 3
 EVERY = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "first", "max", "mean_max", "idf_mean"]
-EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2"]
+EVERY += ["skip_outliers", "sif", "attention", "diagonal", "first_last", "scalar_mix", "layers_0_2", "mean_layers"]
 EVERY += ["updates", "updates_0_1"]
 OF_STATES = ["state", "state_rank_1", "state_per_head"]
 LEARNED = {"attention": (RUNS, LAYERS, DIM), "diagonal": (RUNS, LAYERS, DIM), "scalar_mix": (RUNS, LAYERS)}
 CORRECTIONS = ["none", "centre", "remove_mean_direction", "standardise", "all_but_the_top_1", "whitening_3"]
-MIXED = ["first_last", "scalar_mix", "layers_0_2", "updates", "updates_0_1"]
+MIXED = ["first_last", "scalar_mix", "layers_0_2", "mean_layers", "updates", "updates_0_1"]
 COLUMNS = ["pooling", "correction", "layer", "similarity"]
 
 
@@ -150,7 +150,7 @@ def test_a_sweep_is_pooling_and_scoring_one_by_one(given):
     at_one_layer = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", 1, "cosine")}
     mixes = {scores.tobytes() for key, scores in found.items() if key[1:] == ("none", None, "cosine")}
     assert len(at_one_layer) == 11 + 2 * RUNS  # no two are the same
-    assert len(mixes - at_one_layer) == 5 + RUNS  # but first_last, which is layers_1_2 here
+    assert len(mixes - at_one_layer) == 6 + RUNS  # but first_last, which is layers_1_2 here
     for key, scores in expected.items():
         # the vectors are float32 and the same but for the order of sums in BLAS; whitening divides by what may be small
         assert found[key] == pytest.approx(scores, rel=1e-4, abs=1e-4), key
