@@ -39,7 +39,6 @@ def main(
     probes: In,
     verdicts: In,
     beside: In,
-    params: In,
     report: Out,
 ) -> None:
     """Write REPORT (HTML) from the tables of all stages, the scores that they come from, and what lies BESIDE."""
@@ -79,7 +78,7 @@ def main(
         stale={"cost": dict(found.without_cost), "geometry": without_shape},
         scored=scored,
         weights=attention_of(sweeps, tokens, compared, material),
-        settings=params.read_text(encoding="utf-8"),
+        settings=settings.read_yaml("params.yaml"),
         digest=now["pairs"],
         code=commit(),
     )

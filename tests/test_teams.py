@@ -86,11 +86,12 @@ def theirs(pushed, tmp_path):
 @pytest.mark.slow
 def test_another_clone_asks_its_own_questions_without_the_token_states(theirs):
     first, second = QUESTIONS
-    assert sorted(ran(theirs, *first)) == ["check", "claims", "correlate", "probes", "report", "score"]
+    assert sorted(ran(theirs, *first)) == ["check", "claims", "correlate", "page", "probes", "report", "score"]
     assert not list(theirs.glob("data/states/*/*"))
     run(theirs, "git", "checkout", "-q", "params.yaml")
     of_demo = ["pool@demo", "probe@demo"]
-    assert sorted(ran(theirs, *second)) == ["check", "claims", "correlate", *of_demo, "probes", "report", "score"]
+    own = ["check", "claims", "correlate", "page", *of_demo, "probes", "report", "score"]
+    assert sorted(ran(theirs, *second)) == own
     assert list(theirs.glob("data/states/demo/*.arrow"))
 
 

@@ -40,7 +40,6 @@ def data(study: Study, best: str | None, main: str) -> dict[str, Any]:
         "split": packed(pairs["split"].cast(pl.Enum(splits)).to_physical().to_numpy(), "u1"),
         "main": splits.index(main) if main in splits else len(splits) - 1,
         "labels": pairs["label"].to_list(),
-        "graded": study.material.info["graded"],
         "first": packed(places[:, 0], "u4"),
         "second": packed(places[:, 1], "u4"),
         "sentences": texts,

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import polars as pl
+import yaml
 from markupsafe import Markup
 
 from pipeline.formats import efficiency, geometry, splits
@@ -234,7 +235,7 @@ def provenance(study: Study) -> dict[str, Any]:
     return {
         "commit": study.code,
         "pairs": study.digest,
-        "settings": study.settings,
+        "settings": yaml.safe_dump(study.settings, sort_keys=False, allow_unicode=True),
         "python": platform.python_version(),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }

@@ -47,8 +47,8 @@ class Study:
     """what the browser of pairs compares"""
     weights: dict[str, Weights] = field(default_factory=dict)
     """model -> where its learned attention looks"""
-    settings: str = ""
-    """params.yaml, as it is"""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """what params.yaml says"""
     digest: str = ""
     """sha256 of the pairs and of their sentences"""
     code: str = ""

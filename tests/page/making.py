@@ -56,7 +56,7 @@ def study(rng, models=("m", "n"), table=None, sentences=None, swept=True, **chan
         "facts": {},
         "scored": scored,
         "weights": weights(rng, material.sentences["text"], models[:1]),
-        "settings": "dataset: toy # </pre><script>",
+        "settings": {"dataset": "</pre><script>"},
         "digest": "0123456789abcdef" * 4,
         "code": "abc",
     }
