@@ -17,13 +17,14 @@ ARGUMENTS = [
 """what a browser must not do by itself"""
 DRAWN = "html[data-drawn=yes]"
 """once all charts are there"""
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1200, "height": 720}
 SCROLL = """place => {
     const top = document.getElementById(place).getBoundingClientRect().top;
     window.scrollTo(0, window.scrollY + top - document.querySelector(".bar").offsetHeight - 12);
 }"""
 PICTURES = {
     "top-desk-light": (DESK, "light", "found"),
+    "layers-desk-light": (DESK, "light", "layers"),
     "layers-desk-dark": (DESK, "dark", "layers"),
     "layers-phone-light": (PHONE, "light", "layers"),
     "differences-phone-dark": (PHONE, "dark", "differences"),

@@ -156,10 +156,14 @@ def once(names: Iterable[object], what: str) -> None:
 
 
 def read_yaml(path: str | Path) -> dict:
-    """A YAML file that holds a mapping. InputError names the file, and the line where it is broken."""
+    """A YAML file that holds a mapping. InputError names the file, and the line where it is broken or repeats a key."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        values = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(Path(path).read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if repeated := _repeated(node, set()):
+            line = repeated.start_mark.line + 1
+            raise InputError(f"{path} has {repeated.value!r} a second time in line {line}: rename or remove one")
+        values = node and loader.construct_document(node)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text in UTF-8 (byte {error.start}): save it as UTF-8") from error
     except (yaml.YAMLError, RecursionError) as error:
@@ -167,6 +171,23 @@ def read_yaml(path: str | Path) -> dict:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds {type(values).__name__}, expected a mapping")
     return values
+
+
+def _repeated(node: yaml.Node | None, seen: set[int]) -> yaml.Node | None:
+    """The first key that its mapping has had before, of which PyYAML would keep the last and DVC stops at; or None."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return None
+    seen.add(id(node))  # an alias is the node that it stands for
+    keys: set[tuple[str, str]] = set()
+    for part in node.value:
+        key, inner = part if isinstance(node, yaml.MappingNode) else (None, part)
+        if isinstance(key, yaml.ScalarNode):
+            if (key.tag, key.value) in keys:
+                return key
+            keys.add((key.tag, key.value))
+        if found := _repeated(inner, seen):
+            return found
+    return None
 
 
 def _load(path: str | Path) -> dict:

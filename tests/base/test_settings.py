@@ -254,8 +254,10 @@ def test_a_file_that_holds_no_mapping_is_refused(tmp_path, text, kind):
         (b"dataset: caf\xe9\n", r"params\.yaml is not text in UTF-8 \(byte 12\)"),
         (b"a: " + b"[" * 5000, r"params\.yaml is not YAML"),
         (b"a: !!python/object/apply:os.system [ls]\n", r"params\.yaml is not YAML"),
+        (b"a: {x: 1}\nb: 2\na: 3\n", r"params\.yaml has 'a' a second time in line 3: rename or remove one"),
+        (b"a:\n- b: {x: 1}\n- b: {x: 1,\n  x: 2}\n", r"params\.yaml has 'x' a second time in line 4"),
     ],
-    ids=["unclosed", "latin-1", "nested", "python"],
+    ids=["unclosed", "latin-1", "nested", "python", "twice", "twice in a list"],
 )
 def test_a_broken_file_is_refused_in_one_line_with_its_name_and_place(tmp_path, text, message):
     path = tmp_path / "params.yaml"
@@ -263,3 +265,10 @@ def test_a_broken_file_is_refused_in_one_line_with_its_name_and_place(tmp_path, 
     with pytest.raises(InputError, match=message) as error:
         settings.study(path)
     assert "\n" not in str(error.value)
+
+
+def test_fields_that_come_from_another_entry_may_be_given_anew(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    path.write_text("a: &a {x: 1, y: 1}\nb: &b {<<: *a, y: 2}\nc: {<<: *b, x: 3}\nd: *b\n")
+    expected = {"a": {"x": 1, "y": 1}, "b": {"x": 1, "y": 2}, "c": {"x": 3, "y": 2}, "d": {"x": 1, "y": 2}}
+    assert settings.read_yaml(path) == yaml.safe_load(path.read_text()) == expected

@@ -85,6 +85,13 @@ def test_a_hostile_sentence_is_text(opened):
     assert wrong == []
 
 
+def test_only_the_sign_of_a_contradiction_is_red(opened):
+    tab, _ = opened(DESK, "light")
+    colour = "element => getComputedStyle(element).color"
+    assert tab.eval_on_selector(".verdict.contradicted .sign", colour) == "rgb(179, 38, 30)"
+    assert tab.eval_on_selector(".verdict.not .sign", colour) == tab.eval_on_selector("body", colour)
+
+
 def test_the_split_and_the_encoders_are_chosen_for_all_charts(opened, made):
     tab, wrong = opened(DESK)
     points = ".chart[data-chart=layers] .mark-symbol.role-mark path"
