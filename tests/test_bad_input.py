@@ -3,6 +3,7 @@
 What a module says of bad input stands beside its own tests; here is what all stages have in common.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -58,11 +59,16 @@ def study(finished, tmp_path, monkeypatch):
     return tmp_path / "copy"
 
 
+def without_digests(files):
+    """Files without the sha256 of data that a page names: a flipped bit that carries nothing has another, too."""
+    return {name: re.sub(rb"\b[0-9a-f]{12,}\b", b"", data) for name, data in files.items()}
+
+
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.removeprefix("spoil_"))
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_damaged_input_is_one_line_and_nothing_is_lost(study, cell, damage, rng, capfd):
     words, deps, outs = CELLS[cell]
-    before = contents(*outs)
+    before = without_digests(contents(*outs))
     assert before
     for file in [file for dep in deps for file in contents(dep) if not file.startswith("data/demo")]:
         intact = Path(file).read_bytes()
@@ -77,14 +83,16 @@ def test_a_damaged_input_is_one_line_and_nothing_is_lost(study, cell, damage, rn
         error = capfd.readouterr().err
         assert "Traceback" not in error, error
         if status == 0:  # a file that the stage does not need, or a bit that carries nothing
-            assert contents(*outs) == before, f"{file} was used as it was"
+            assert without_digests(contents(*outs)) == before, f"{file} was used as it was"
         else:
             assert status == 1
             lines = [line for line in error.splitlines() if line.startswith("error: ")]
             assert len(lines) == 1, error
             assert Path(file).name in lines[0] or Path(file).parent.as_posix() in lines[0], lines
             assert "dvc repro" in lines[0], lines
-            assert contents(*outs) == before, f"{file} ended the stage, and the earlier results are gone"
+            assert without_digests(contents(*outs)) == before, (
+                f"{file} ended the stage, and the earlier results are gone"
+            )
         Path(file).unlink(missing_ok=True)
         Path(file).write_bytes(intact)
 

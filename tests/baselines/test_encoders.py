@@ -106,7 +106,7 @@ def test_its_last_layer_pooled_equals_it(encoder, network):
     model, tokenizer = load(entry, encoder, "e"), tokenizer_of(entry, "e")
     assert vectors_of(path=str(network), pooling="mean").vectors.shape == (5, 16)
     for text, exact in zip(TEXTS, vectors_of(path=str(network), pooling="mean").vectors):
-        ids = torch.tensor([tokenizer.encode([text])[0]])
+        ids = torch.tensor([[*tokenizer.ends[0], *tokenizer.encode([text])[0], *tokenizer.ends[1]]])
         assert np.abs(hidden_layers(model, ids)[-1][0].mean(0).numpy() - exact).max() <= 1e-6
 
 

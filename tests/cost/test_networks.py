@@ -99,13 +99,15 @@ def test_what_is_measured_is_what_the_entry_reads(tmp_path, monkeypatch, readout
     write_settings(tmp_path, catalog, efficiency=quick_params()["efficiency"] | {"layers": "all"})
     encoder = networks.layered("tiny", "cpu")
     assert [variant.layer for variant in encoder.variants] == list(range(first, SIZES["num_hidden_layers"] + 1))
-    ids = encoder.tokenize(["a cat", "a bird sang"])
+    tokens = encoder.tokenize(["a cat", "a bird sang"])
     model = load.load(Model(**tiny), None, "tiny")
     for variant in encoder.variants:
-        read = [readout_named(readout).read(model, torch.from_numpy(i).long()[None], [variant.layer]) for i in ids]
+        read = [
+            readout_named(readout).read(model, torch.from_numpy(i).long()[None], [variant.layer]) for i in tokens.ids
+        ]
         means = [layer[0].mean(0) for (layer,) in read]
         cosine = torch.nn.functional.cosine_similarity(*means, dim=0).item()
-        assert encoder.scores(ids, variant) == pytest.approx([cosine], abs=1e-5)
+        assert encoder.scores(tokens, variant) == pytest.approx([cosine], abs=1e-5)
 
 
 def test_a_layer_that_the_model_does_not_have_is_named_with_its_setting(models, tmp_path, monkeypatch):
