@@ -243,6 +243,20 @@ def files_page():
         yield from (f"- `{name}`" + (f": {text}" if text else "") for name, (_, text) in columns.items())
     for path, (stage, text) in OTHERS.items():
         yield from ("", f"## {path}", "", f"JSON, written by `{stage}`: {text}.")
+    yield from ("", "## Pages", "", "For people, and rounded. The pictures of a page lie beside it.", "")
+    yield from (f"- `results/{name}`, written by `{stage}`: {text}" for name, (stage, text) in TO_READ.items())
+
+
+TO_READ = {
+    "report.html": ("page", "all of it on [one page](../howto/page.md), with a browser of the pairs"),
+    "report.md": ("report", "how well each encoder orders the pairs, and whether each model reads the text"),
+    "poolings.md": ("poolings", "which pooling, correction or similarity is better than the mean and the cosine"),
+    "probes.md": ("probes", "what a linear classifier reads from the vectors of each layer"),
+    "claims.md": ("claims", "a verdict on each claim of the paper"),
+    "cost.md": ("python -m stages.cost", "what each encoder costs, beside how well it does"),
+    "geometry.md": ("python -m stages.relate", "how the states of each layer spread, bend and change"),
+    "datasets.md": ("python -m stages.datasets", "several data sets side by side"),
+}
 
 
 MEASURES = {

@@ -184,7 +184,8 @@ def export(model: str, layer: int | None, out: Path, pooling: str | None) -> Non
         pooling = pooling or str(present.pooling)
         folder.save(model, number, out, pooling)
         print(f"layer {number} of {model}, pooled by {pooling}: wrote {out}")
-        first = "import pipeline.models.rwkv6; " if folder.needs_our_code(out) else ""
+        module = folder.module_of(out)
+        first = f"import {module}; " if module else ""
         print(f"{first}sentence_transformers.SentenceTransformer({str(out)!r}) opens it")
         return
     from pipeline.export import files

@@ -12,6 +12,7 @@ from pipeline.base.machine import quiet_transformers
 from pipeline.catalog import entries, fetch, revisions
 from pipeline.catalog.entries import Model, tokenizer_source
 from pipeline.export.layer import sentence_transformer
+from pipeline.models.generations import GENERATIONS
 from pipeline.text.tokenizers import FILES
 
 with needs_extra("encoders"):
@@ -56,9 +57,11 @@ def save(model: str, layer: int, path: Path, pooling: str = "mean") -> None:
     )
 
 
-def needs_our_code(path: Path) -> bool:
-    """Whether a folder opens only after `import pipeline.models.rwkv6`: transformers does not know RWKV-6."""
-    return bool(json.loads((path / "config.json").read_text())["model_type"] == "rwkv6")
+def module_of(path: Path) -> str | None:
+    """What must be imported before a folder opens: for RWKV our class of its generation, else nothing."""
+    family = json.loads((path / "config.json").read_text())["model_type"]
+    networks: list[Any] = [generation.network for generation in GENERATIONS.values()]
+    return next((one.__module__ for one in networks if one.config_class.model_type == family), None)
 
 
 def _encoder(folder: str, number: int, mode: str, special_tokens: bool) -> SentenceTransformer:

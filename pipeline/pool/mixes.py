@@ -22,14 +22,14 @@ def layers_i_j(means: Means, i: int, j: int) -> np.ndarray:
 
 
 def mean_layers(means: Means) -> np.ndarray:
-    """sum_l v_l / L, the mean over all layers of a dump: of the readout `values` it is value aggregation
-    (arXiv 2602.01572, of which only the abstract could be read).
+    """the mean of v_l over all layers of a dump: of the readout `values` it is value aggregation (arXiv
+    2602.01572, of which only the abstract could be read).
     """
     return np.mean(list(means.values()), axis=0)
 
 
 def updates(means: Means) -> np.ndarray:
-    """The mean over l = 1 .. L of u_l / |u_l|, u_l = v_l - v_(l-1) what block l adds (own idea, of no paper).
+    """the mean over l = 1 .. L of u_l / |u_l|, u_l = v_l - v_(l-1) what block l adds (own idea, of no paper).
 
     Late blocks add far longer vectors than early ones, so each counts with its direction alone; an update of zero
     counts as zero. Of a dump with some layers only, u_l is the difference between two that follow one another in it:
@@ -48,7 +48,7 @@ def updates(means: Means) -> np.ndarray:
 
 
 def updates_i_j(means: Means, i: int, j: int) -> np.ndarray:
-    """The same over l = I + 1 .. J alone, I < J."""
+    """the same over l = I + 1 .. J alone, I < J."""
     return updates({layer: vectors for layer, vectors in means.items() if i <= layer <= j})
 
 

@@ -16,9 +16,11 @@ from tests.study import CATALOG, SIZES, write_settings
 
 TOKENIZER = {"kind": "hf", "path": str(ROOT / "data/demo/model")}
 GPT2 = {"model_type": "gpt2", "vocab_size": 8192, "n_embd": 16, "n_layer": 2, "n_head": 2}
+RWKV7 = {"model_type": "rwkv7", "vocab_size": 8192, "hidden_size": 64, "num_hidden_layers": 2, "head_dim": 32}
 MODELS = {
     "gpt2": {"random": 0, "config": GPT2, "tokenizer": TOKENIZER},
     "rwkv6": {"random": 1, "config": SIZES | {"vocab_size": 8192}, "tokenizer": TOKENIZER},
+    "rwkv7": {"random": 1, "config": RWKV7, "tokenizer": TOKENIZER},
     "begun": {"random": 0, "config": GPT2, "tokenizer": TOKENIZER, "bos": 0},
     "bytes": {"random": 0, "config": GPT2, "tokenizer": "bytes"},
 }
@@ -48,20 +50,22 @@ def test_a_folder_gives_our_vectors_where_this_project_is_not(tmp_path):
     found, exact = np.array(json.loads(done.stdout)), sentence_transformer("gpt2", 1, "mean").encode(TEXTS)
     assert np.abs(found - exact).max() <= folder.TOLERANCE * np.abs(exact).max()
     assert np.abs(found - sentence_transformer("gpt2", 0, "mean").encode(TEXTS)).max() > 0.01 * np.abs(exact).max()
-    assert not folder.needs_our_code(tmp_path / "encoder")
+    assert folder.module_of(tmp_path / "encoder") is None
     with pytest.raises(InputError, match="encoder is there already"):
         folder.save("gpt2", 1, tmp_path / "encoder")
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "weighted_mean"])
-def test_other_poolings_and_our_own_family(tmp_path, pooling):
+@pytest.mark.parametrize(
+    ("family", "pooling"), [("rwkv6", "last"), ("rwkv6", "max"), ("rwkv6", "weighted_mean"), ("rwkv7", "mean")]
+)
+def test_other_poolings_and_our_own_families(tmp_path, family, pooling):
     from sentence_transformers import SentenceTransformer
 
-    folder.save("rwkv6", -1, tmp_path / "encoder", pooling)
-    assert folder.needs_our_code(tmp_path / "encoder")
+    folder.save(family, -1, tmp_path / "encoder", pooling)
+    assert folder.module_of(tmp_path / "encoder") == f"pipeline.models.{family}"
     found, exact = (
         SentenceTransformer("encoder").encode(TEXTS),
-        sentence_transformer("rwkv6", -1, pooling).encode(TEXTS),
+        sentence_transformer(family, -1, pooling).encode(TEXTS),
     )
     assert np.abs(found - exact).max() <= folder.TOLERANCE * np.abs(exact).max()
 
