@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/
 
 repro: .venv/installed check
 	$(RUN)dvc repro
-	@echo; echo "Open results/report.html: everything on one page. results/report.md and, on poolings and probes, results/poolings.md and results/probes.md say the same in text, each with a picture beside it. results/claims.md judges the paper by them."
+	@echo; echo "Open results/report.html: everything on one page (docs/howto/page.md). results/report.md, poolings.md, probes.md and claims.md say the same as text."
 
 check: .venv/installed
 	$(RUN)python -m stages.check

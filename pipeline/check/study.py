@@ -60,11 +60,12 @@ class Problems:
         self.lines: list[str] = []
 
     def trying(self, function: Callable[..., Checked], *arguments: Any) -> Checked | None:
-        """The value of a function, or None and its complaint among the problems."""
+        """The value of a function, or None and its complaint among the problems, once."""
         try:
             return function(*arguments)
         except InputError as error:
-            self.lines.append(str(error))
+            if str(error) not in self.lines:
+                self.lines.append(str(error))
             return None
 
 

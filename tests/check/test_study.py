@@ -221,3 +221,10 @@ def test_a_broken_file_is_named(project, name, text):
 def test_a_file_in_another_encoding_is_named(project):
     Path("params.yaml").write_bytes("dataset: é".encode("utf-16"))
     assert any("params.yaml is not text in UTF-8" in line for line in study.problems())
+
+
+def test_a_catalogue_with_a_name_twice_is_one_line_however_many_entries_are_read(project):
+    with Path("catalog.yaml").open("a") as file:
+        file.write("\n  overlap: {kind: random}\n")
+    line = len(Path("catalog.yaml").read_text().splitlines())
+    assert study.problems() == [f"catalog.yaml has 'overlap' a second time in line {line}: rename or remove one"]
