@@ -25,7 +25,9 @@ def study(tmp_path, monkeypatch):
         (tmp_path / "data" / name).symlink_to(ROOT / "data" / name)
     for name in ("catalog.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text())  # what a fresh clone has, and the page shows
+    params = small_params() | {name: shipped[name] for name in ("models", "prepare")}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     give(tmp_path)
     monkeypatch.chdir(tmp_path)
 
