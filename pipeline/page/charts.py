@@ -78,7 +78,7 @@ def layers(looks: Looks, low: float, high: float, split: str) -> Spec:
         alt.Chart(alt.NamedData("zero")).mark_rule(**ZERO).encode(alt.Y("rho:Q")),
         band.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), color=line(looks)["color"], detail="group:N"),
         floor.mark_rule(strokeDash=[4, 3], opacity=0.8, color=INK).encode(alt.Y("rho:Q"), tooltip=floor_tip),
-        name.encode(alt.Text("group:N"), tooltip=floor_tip),
+        name.encode(alt.Text("label:N"), tooltip=floor_tip),
         curves.mark_line(strokeWidth=2).encode(x, y, **line(looks)),
         curves.mark_point(filled=True, size=34, opacity=1).encode(x, y, **point(looks), tooltip=tip),
         chosen.mark_point(filled=False, size=150, strokeWidth=1.5, shape="circle").encode(

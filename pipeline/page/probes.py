@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.page.charts import IN_CELL, IN_GROUPS, IN_SPLIT, NAMES, Looks, Spec, line, point, spec
-from pipeline.page.rows import Rows, number
+from pipeline.page.rows import Rows, beside_chart, number
 from pipeline.report.lines_across import apart
 from pipeline.report.markdown import visible
 from pipeline.report.numbers import p_value, signed
@@ -33,6 +33,7 @@ def rows(table: pl.DataFrame, groups: Mapping[str, str], splits: Sequence[str]) 
         shown |= {"low": number(row[f"{metric}_low"]), "high": number(row[f"{metric}_high"])}
         shown |= {"difference": signed(row, "difference") if row["difference"] is not None else ""}
         shown |= {"p": p_value(row["p"]), "selected": bool(row["selected"])}
+        shown |= {"label": beside_chart(row, metric, shown["name"])}
         cells = layered if row["layer"] is None and row["probe"] not in layered else [row["probe"]]
         found += [{"cell": f"{cell.replace('_', ' ')}: {metric}"} | shown for cell in cells if cell in layered]
     return with_places(found)
@@ -66,7 +67,7 @@ def chart(looks: Looks, split: str) -> Spec:
     parts = [
         band.encode(color=line(looks)["color"]),
         floors.mark_rule(strokeDash=[4, 3], opacity=0.8, color="currentColor").encode(alt.Y("value:Q"), tooltip=tip),
-        text.encode(alt.Y("place:Q"), alt.Text("name:N"), x=alt.value("width")),
+        text.encode(alt.Y("place:Q"), alt.Text("label:N"), x=alt.value("width")),
         curves.mark_line().encode(x, y, **line(looks, "name")),
         curves.mark_point(filled=True, size=30, opacity=1).encode(x, y, **point(looks), tooltip=tip),
         ring.encode(x, y, color=line(looks)["color"], tooltip=tip),

@@ -56,7 +56,7 @@ def layers(table: pl.DataFrame, seeds: Mapping[str, str], splits: Sequence[str])
 
 
 def floors(table: pl.DataFrame, splits: Sequence[str]) -> Rows:
-    """CORRELATIONS -> a row for each split and encoder without layers; `place`: where its name has room."""
+    """CORRELATIONS -> a row for each split and encoder without layers; `place`: where its `label` has room."""
     named = with_names(table.filter(pl.col("layer").is_null(), pl.col("split").is_in(splits)), {})
     low, high = span(table.filter(pl.col("split").is_in(splits)))
     rows: Rows = []
@@ -65,8 +65,14 @@ def floors(table: pl.DataFrame, splits: Sequence[str]) -> Rows:
         places = apart(of_split["spearman"].to_numpy(), NAME_HEIGHT * (high - low), low, high)
         for row, place in zip(of_split.iter_rows(named=True), places):
             figures = {"rho": number(row["spearman"]), "place": number(place), "text": bracketed(row, "spearman")}
-            rows.append({"split": split, "group": row["group"]} | figures)
+            names = {"group": row["group"], "label": beside_chart(row, "spearman", row["group"])}
+            rows.append({"split": split} | names | figures)
     return rows
+
+
+def beside_chart(row: Mapping[str, Any], statistic: str, name: str) -> str:
+    """A name beside a chart with its figure in front: names that need room do not stand at their lines."""
+    return f"{fixed(row[statistic], decimals(row[f'{statistic}_low'], row[f'{statistic}_high']))} {name}"
 
 
 def span(table: pl.DataFrame) -> tuple[float, float]:

@@ -38,6 +38,7 @@ def test_figures_of_curves_and_floors_are_those_of_the_table(made):
     for row in table.filter(pl.col("layer").is_null(), pl.col("split") != "train").iter_rows(named=True):
         [shown] = floors.filter(split=row["split"], group=row["name"]).rows(named=True)
         assert shown["text"] == making.bracketed(row, "spearman")
+        assert shown["label"] == f"{shown['text'].split()[0]} {row['name']}"
 
 
 def test_differences_are_those_of_the_tables_with_their_p(made):
