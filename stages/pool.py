@@ -10,13 +10,15 @@ from pipeline.formats import manifest as manifests
 from pipeline.pool import run
 from pipeline.pool.inputs import Files
 from pipeline.pool.names import MEAN, Pooling, mismatch, suited
+from pipeline.pool.settings import Pool
 
 
 def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
-    """Pool STATES by params.yaml's `pooling`; write the vectors to OUT (Parquet).
+    """Pool STATES by params.yaml's `pooling`; write the vectors to OUT (Parquet), in the type of its section `pool`.
 
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
+    store = settings.section(Pool).store
     pooling, about = Pooling.parse(settings.study().pooling), manifests.read(manifest, model)
     if why := mismatch(pooling, about["keep"]):
         print(f"{model}: pooled by {suited(pooling, about['keep'])}, since {pooling} {why}", file=sys.stderr)
@@ -27,7 +29,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
-    run.pool(dumps.read(states, about), pooling, out, model, inputs)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs, store)
 
 
 if __name__ == "__main__":

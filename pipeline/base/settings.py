@@ -22,6 +22,7 @@ SECTIONS = (
     "finetune",
     "dump",
     "fit",
+    "pool",
     "score",
     "sweep",
     "correlate",

@@ -30,6 +30,7 @@ from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
 from pipeline.geometry.settings import Geometry
 from pipeline.pool.names import Pooling
+from pipeline.pool.settings import Pool
 from pipeline.probe.settings import Probe
 from pipeline.readouts import names as readouts
 from pipeline.report.settings import Report
@@ -42,6 +43,7 @@ SETTINGS: tuple[type, ...] = (
     Finetune,
     Dump,
     Fit,
+    Pool,
     Score,
     Sweep,
     Correlate,

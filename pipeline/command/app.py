@@ -104,15 +104,20 @@ def check() -> None:
 
 
 @command
-def describe() -> None:
+def describe(sentences: options.Sentences = None, speed: options.Speed = None) -> None:
     """Say what a run of params.yaml takes.
 
     Pairs, tokens, disk and time, and the stages that have no results yet. Nothing is downloaded. For another study:
     drillcore run PAIRS MODEL --dry-run
+
+    \b
+    Examples:
+      drillcore describe
+      drillcore describe --sentences 100000000 --speed 56000
     """
     from pipeline.command import running
 
-    running.describe()
+    running.describe(sentences, speed)
 
 
 @command

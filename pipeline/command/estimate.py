@@ -17,11 +17,14 @@ from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import Dataset, Model, entry, tokenizer_source
 from pipeline.command.listing import cached_file
 from pipeline.dump.settings import Dump
+from pipeline.pool.settings import Pool
 from pipeline.text.pairs import Prepared, prepare
 from pipeline.text.settings import Prepare, Tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
+
+    from pipeline.command.scale import Kept
 
 TOKENS_A_WORD = 1.3
 """where the tokenizer is not on this machine"""
@@ -51,6 +54,10 @@ class Extent:
     """bytes of its states and vectors"""
     numbers: int
     """of its states"""
+    kept: "Kept"
+    """what of it is kept"""
+    lengths: np.ndarray
+    """tokens that are kept of each sentence, (S,)"""
 
     def __str__(self) -> str:
         about = "" if self.counted else "about "
@@ -67,8 +74,8 @@ class Extent:
 
 def size(count: float) -> str:
     """Bytes in words, with as many digits as anyone needs."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if count < 1000 or unit == "PB":
             return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
@@ -97,21 +104,20 @@ def of_model(name: str, sentences: pl.DataFrame, ask: bool, catalog: str) -> Ext
     config = _config(found, name, ask)
     if config is None:
         return None
-    from pipeline.dump.keep import KEEPS, bytes_of_row
+    from pipeline.command.scale import Kept, cost
     from pipeline.dump.settings import of_model as dump_of
     from pipeline.models.layers import depth_of, layer_numbers
     from pipeline.readouts.registry import readout_of
 
     network, dump = _network(config), dump_of(settings.section(Dump), found, name)
-    keep, readout = KEEPS[dump.keep], readout_of(dump.keep, dump.readout)
+    readout = readout_of(dump.keep, dump.readout)
     layers, shape = layer_numbers(dump.layers, depth_of(network), readout.first), readout.shape_of(network)
-    lengths, kept, counted = _lengths(found, name, sentences["text"].to_list(), ask)
-    rows, width = int(keep.rows(kept).sum()), math.prod(shape)
-    states = rows * bytes_of_row(keep.schema(layers, shape, dump.store))
-    vectors = len(lengths) * len(layers) * width * 4
-    read = round(readout.passes * int(lengths.sum()))
-    numbers = rows * len(layers) * width
-    return Extent(name, _parameters(network), depth_of(network), width, read, counted, states + vectors, numbers)
+    kept = Kept(dump.keep, layers, shape, dump.store, dump.batch_tokens, dump.shard_mb)
+    lengths, pooled, counted = _lengths(found, name, sentences["text"].to_list(), ask)
+    takes, width = cost(kept, pooled, len(pooled), settings.section(Pool).store), math.prod(shape)
+    read, numbers = round(readout.passes * int(lengths.sum())), takes.rows * kept.numbers
+    disk = takes.states + takes.vectors
+    return Extent(name, _parameters(network), depth_of(network), width, read, counted, disk, numbers, kept, pooled)
 
 
 def _config(found: Model, name: str, ask: bool) -> "PreTrainedConfig | None":
@@ -205,6 +211,30 @@ def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "ca
         f"time: {in_words(whole)}{rest} where nothing is cached, {in_words(running)} of it in the models "
         "(a guess for an idle machine)"
     )
+    return said
+
+
+def lines_of_many(study: Study, limit: int | None, sentences: int, speed: float | None) -> list[str]:
+    """What so many sentences would take, of lengths as those of the study has, in words; a line for each model.
+
+    speed: tokens that a device reads a second, where it is known.
+    """
+    from pipeline.command.scale import cost
+
+    if (found := prepared(study.dataset, limit, False, "catalog.yaml")) is None:
+        return []
+    said = [f"{sentences:,} sentences like these:"]
+    for name in study.models:
+        if (extent := of_model(name, found.sentences, False, "catalog.yaml")) is None:
+            continue
+        store = settings.section(Pool).store
+        takes = cost(extent.kept, extent.lengths, sentences, store)
+        read = sentences * extent.tokens / len(extent.lengths)
+        said.append(
+            f"{name}: {read:.2g} tokens; {size(takes.states)} in {takes.shards:,} shards (keep: {extent.kept.keep}); "
+            f"{size(takes.vectors)} of vectors ({store}), and {size(takes.scratch)} beside them while they are pooled"
+            + (f"; {in_words(read / speed / 60)} of one device at {speed:,.0f} tokens a second" if speed else "")
+        )
     return said
 
 

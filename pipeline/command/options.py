@@ -31,6 +31,10 @@ Limit = Annotated[int | None, typer.Option(help="only the first so many pairs of
 Save = Annotated[str | None, typer.Option(help="keep the result as an experiment of this name")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check, say what would be written, write nothing")]
 Kind = Annotated[str | None, typer.Argument(metavar="[KIND]", help="datasets, models or baselines; or all of them")]
+Sentences = Annotated[
+    int | None, typer.Option(min=1, help="also say what so many sentences of such lengths would take")
+]
+Speed = Annotated[float | None, typer.Option(min=1, help="with --sentences: tokens that a device reads a second")]
 Experiments = Annotated[
     list[str],
     typer.Argument(metavar="EXP", help="an experiment, a commit or `workspace`; :ENCODER may follow"),

@@ -112,13 +112,16 @@ def _say_extent(values: Mapping[str, Any], made: study.Plan, ask: bool) -> None:
         shutil.rmtree(study.CANDIDATES)
 
 
-def describe() -> None:
-    """What a run of params.yaml takes, and what it would find."""
+def describe(sentences: int | None, speed: float | None) -> None:
+    """What a run of params.yaml takes and would find; where asked, what so many `sentences` would take."""
     present, limit = settings.study(), settings.section(Prepare).limit
     for line in estimate.lines(present, limit):
         print(line)
     if limit:
         print(f"prepare.limit is {limit}: only the first {limit} pairs of each split")
+    if sentences is not None:
+        for line in estimate.lines_of_many(present, limit, sentences, speed):
+            print(line)
     print("stages: " + ", ".join(study.stages()))
 
 

@@ -4,6 +4,10 @@ A row is a sentence, in the order of sentence_id: a sentence's id is its row. Co
 layer_00 ... of fixed-size lists of D float32, a column for each layer that was kept, named by its number. Models' are
 `data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`. The footer
 of a model's says how the norms of its states are spread (`formats.norms`).
+
+With `pool.store` lists are of float16, or of int8 (`formats.precision`), which times the scale of its dimension is the
+number. The scales are in the footer: key `drillcore`, JSON, in it `scales`, {layer_00: D numbers}. Readers here give
+float32 whatever a file holds.
 """
 
 from dataclasses import dataclass
@@ -18,11 +22,13 @@ from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
 from pipeline.formats.norms import Norms
+from pipeline.formats.precision import Precision
 from pipeline.formats.states import layer_name, layer_number, values
 
 OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
-OPTIONS = {"compression": "none", "use_dictionary": False}
+STORE_OF = {pa.float32(): "float32", pa.float16(): "float16", pa.int8(): "int8"}
+FLOAT32 = Precision()
 
 
 @dataclass(frozen=True)
@@ -37,28 +43,43 @@ class Info:
     """whether columns are layers of a model; False for one vector of several layers or of none, in layer_00"""
 
 
-def table(layers: dict[int, np.ndarray], first: int = 0) -> pa.Table:
-    """{layer number: (S, D)} of the sentences first, first + 1, ... -> a table of C4."""
+def table(layers: dict[int, np.ndarray], first: int = 0, precision: Precision = FLOAT32) -> pa.Table:
+    """{layer number: (S, D)} of the sentences first, first + 1, ... -> a table of C4.
+
+    InputError for a vector that the type cannot hold.
+    """
     count = len(next(iter(layers.values())))
     columns = {"sentence_id": to_arrow(np.arange(first, first + count))}
     for layer, vectors in layers.items():
-        flat = to_arrow(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+        precision.check(vectors, layer, first)
+        flat = to_arrow(precision.reduced(vectors, layer).reshape(-1))
         columns[layer_name(layer)] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
     return pa.table(columns)
 
 
-def writer(path: str | Path, schema: pa.Schema, info: Info, norms: Norms | None = None) -> pq.ParquetWriter:
+def writer(
+    path: str | Path, schema: pa.Schema, info: Info, norms: Norms | None = None, precision: Precision = FLOAT32
+) -> pq.ParquetWriter:
     """A writer of row groups of `table`."""
-    return parquet.writer(path, schema, _facts(info, norms), **OPTIONS)
+    return parquet.writer(path, schema, _facts(info, norms, precision), **_options(precision))
 
 
 def write(path: str | Path, layers: dict[int, np.ndarray], info: Info) -> None:
     """All vectors at once: {layer number: (S, D) with row i = sentence_id i}."""
-    parquet.write(path, table(layers), _facts(info, None), **OPTIONS)
+    parquet.write(path, table(layers), _facts(info, None, FLOAT32), **_options(FLOAT32))
 
 
-def _facts(info: Info, norms: Norms | None) -> dict[str, Any]:
-    return vars(info) | {"norms": vars(norms) if norms else None}
+def _options(precision: Precision) -> dict[str, Any]:
+    """Parquet keeps int8 as int32; a dictionary of its 255 values takes that back to a byte each."""
+    return {"compression": "none", "use_dictionary": precision.store == "int8"}
+
+
+def _facts(info: Info, norms: Norms | None, precision: Precision) -> dict[str, Any]:
+    facts: dict[str, Any] = vars(info) | {"norms": vars(norms) if norms else None}
+    if precision.scales:  # each in the shortest text from which the same float32 is read
+        texts = {layer_name(layer): map(str, scales) for layer, scales in precision.scales.items()}
+        facts["scales"] = {name: [float(text) for text in of_layer] for name, of_layer in texts.items()}
+    return facts
 
 
 @dataclass(frozen=True)
@@ -74,11 +95,13 @@ class Vectors:
     """numbers of its columns"""
     norms: Norms | None
     """of the states that became these vectors; None for a baseline"""
+    precision: Precision
+    """how its numbers are kept"""
 
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
         read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])
-        ids, rows = to_numpy(read["sentence_id"]), rows_of(read, layer)
+        ids, rows = to_numpy(read["sentence_id"]), self._rows_of(read, layer)
         if not len(ids) or not np.array_equal(ids, np.arange(len(ids))):
             raise damaged(
                 self.path, f"has {len(ids)} sentence ids that are not 0 to {len(ids) - 1} in order", self.stage
@@ -94,9 +117,13 @@ class Vectors:
             if not np.array_equal(ids, np.arange(first, first + len(ids))):
                 raise damaged(self.path, f"has sentence ids that do not go on from {first} in order", self.stage)
             here = sentences[(sentences >= first) & (sentences < first + len(ids))]
-            parts.append(rows_of(read, layer)[here - first])
+            parts.append(self._rows_of(read, layer)[here - first])
             first += len(ids)
         return np.concatenate(parts)
+
+    def _rows_of(self, table: pa.Table, layer: int) -> np.ndarray:
+        """One layer of what was read as (S, D) float32, in its order."""
+        return self.precision.restored(values(table[layer_name(layer)].combine_chunks()), layer)
 
 
 def read(path: str | Path, stage: str) -> Vectors:
@@ -104,16 +131,16 @@ def read(path: str | Path, stage: str) -> Vectors:
     file = parquet.open_file(path, stage)
     facts: dict[str, Any] = parquet.facts_of(file, path, stage)
     names = [name for name in file.schema_arrow.names if name != "sentence_id"]
-    fits = all(pa.types.is_fixed_size_list(file.schema_arrow.field(name).type) for name in names)
+    kinds = [file.schema_arrow.field(name).type for name in names]
+    fits = all(pa.types.is_fixed_size_list(kind) and kind.value_type in STORE_OF for kind in kinds)
     if not fits or not names or file.schema_arrow.field(0).type != pa.int64():
         raise damaged(
             path, f"has columns {', '.join(file.schema_arrow.names)}, expected sentence_id, layer_00 ...", stage
         )
     norms = facts.pop("norms", None)
+    scales = {
+        layer_number(name): np.asarray(of_layer, np.float32) for name, of_layer in facts.pop("scales", {}).items()
+    }
+    precision = Precision(STORE_OF[kinds[0].value_type], scales)
     layers = [layer_number(name) for name in names]
-    return Vectors(Path(path), stage, file, Info(**facts), layers, Norms(**norms) if norms else None)
-
-
-def rows_of(table: pa.Table, layer: int) -> np.ndarray:
-    """One layer of a table of C4 as (S, D) float32, in the table's order."""
-    return values(table[layer_name(layer)].combine_chunks())
+    return Vectors(Path(path), stage, file, Info(**facts), layers, Norms(**norms) if norms else None, precision)

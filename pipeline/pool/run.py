@@ -5,13 +5,12 @@ read. Between them lies an unnamed file on disk, since the vectors may not fit i
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.base.errors import InputError
 from pipeline.base.files import replacing
@@ -19,6 +18,8 @@ from pipeline.base.progress import progress
 from pipeline.formats import states, vectors
 from pipeline.formats.dumps import States
 from pipeline.formats.norms import Norms
+from pipeline.formats.precision import Precision, check_scales, scales_of
+from pipeline.formats.states import layer_number
 from pipeline.pool.batches import mix_of, pool_and_measure
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling, mismatch
@@ -51,19 +52,30 @@ def pool_batch(
     return ({0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled), sums
 
 
-def pool(dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs) -> None:
-    """The states of a dump -> a file of vectors, in the order of sentence_id.
+def pool(
+    dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs, store: str = "float32"
+) -> None:
+    """The states of a dump -> a file of vectors, in the order of sentence_id, in a type of `formats.precision.STORES`.
 
-    InputError for a pooling that was not fitted, or that needs what the dump did not keep.
+    InputError for a pooling that was not fitted, or that needs what the dump did not keep, and for vectors that do not
+    fit the type.
     """
     if why := mismatch(pooling, dump.keep):
         raise InputError(f"pooling {pooling} {why}")
     info = vectors.Info(encoder, str(pooling), layers=pooling.kind != "mix")
     dump.check_sentences(len(dump.sentence_ids()))
+    check_scales(store, _numbers(dump))
     with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
         pooled, norms = _pool_all(dump, pooling, inputs, scratch)
         corrections = {layer: _correction(pooling, rows, inputs.train) for layer, rows in pooled.items()}
-        _write(pooled, corrections, part, info, norms)
+        _write(pooled, corrections, part, info, norms, store)
+
+
+def _numbers(dump: States) -> int:
+    """Of the vectors of a sentence at all layers, as wide as the states are."""
+    kinds = {name: dump.batches[0].schema.field(name).type for name in dump.batches[0].schema.names}
+    lists = {name: kind for name, kind in kinds.items() if pa.types.is_fixed_size_list(kind)}
+    return sum({layer_number(name): kind.list_size for name, kind in lists.items()}.values())
 
 
 def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> tuple[Layers, Norms | None]:
@@ -94,18 +106,31 @@ def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) ->
 
 
 def _write(
-    pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms | None
+    pooled: Layers, corrections: dict[int, Callable], part: Path, info: vectors.Info, norms: Norms | None, store: str
 ) -> None:
     """Row groups of ROW_GROUP sentences, or of GROUP_BYTES where those are fewer."""
+    precision = _precision_of(store, pooled, corrections)
+    empty = vectors.table({layer: rows[:0] for layer, rows in pooled.items()}, precision=precision)
+    with vectors.writer(part, empty.schema, info, norms, precision) as writer:
+        for start, layers in _groups(pooled, corrections):
+            writer.write_table(vectors.table(layers, start, precision))
+
+
+def _precision_of(store: str, pooled: Layers, corrections: dict[int, Callable]) -> Precision:
+    """How vectors are kept; what int8 stands for depends on all of them, so they are gone through once more."""
+    if store != "int8":
+        return Precision(store)
+    largest = {layer: np.zeros(rows.shape[1], np.float32) for layer, rows in pooled.items()}
+    for start, layers in _groups(pooled, corrections):
+        for layer, rows in layers.items():
+            Precision(store).check(rows, layer, start)
+            largest[layer] = np.maximum(largest[layer], np.abs(rows).max(axis=0))
+    return Precision(store, {layer: scales_of(of_layer) for layer, of_layer in largest.items()})
+
+
+def _groups(pooled: Layers, corrections: dict[int, Callable]) -> Iterator[tuple[int, Layers]]:
+    """The vectors of some sentences at a time, corrected, with the number of the first."""
     count = len(next(iter(pooled.values())))
     group = max(1, min(ROW_GROUP, GROUP_BYTES // sum(rows[0].nbytes for rows in pooled.values())))
-    writer: pq.ParquetWriter | None = None
-    try:
-        for start in range(0, count, group):
-            layers = {layer: corrections[layer](rows[start : start + group]) for layer, rows in pooled.items()}
-            table = vectors.table(layers, start)
-            writer = writer or vectors.writer(part, table.schema, info, norms)
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
+    for start in range(0, count, group):
+        yield start, {layer: corrections[layer](rows[start : start + group]) for layer, rows in pooled.items()}

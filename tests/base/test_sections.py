@@ -57,6 +57,8 @@ def test_every_section_of_the_committed_file_is_read_as_it_is_written(section):
         ("dump", {"store": "float8"}, r"dump\.store is 'float8': .*xpected one of float16, float32"),
         ("dump", {"store": "bfloat16"}, r"dump\.store is 'bfloat16': .*xpected one of float16, float32"),
         ("dump", {"store": 16}, r"store is 16, expected str"),
+        ("pool", {"store": "int4"}, r"pool\.store is 'int4': did you mean int8.*float32, float16, int8"),
+        ("pool", {"store": 16}, r"store is 16, expected str"),
         ("fit", {"runs": 1}, r"fit\.runs is 1, expected at least 2"),
         ("score", {"similarities": []}, r"score\.similarities is empty: expected at least one, such as cosine"),
         ("score", {"similarities": ["cosine", "cosin"]}, r"similarity is 'cosin': did you mean cosine"),

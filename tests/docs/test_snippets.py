@@ -296,11 +296,23 @@ def test_what_is_not_run_is_said_to_be():
     claims = [("claims.md", "it measures for minutes"), ("claims.md", "it needs a network and a GPU")]
     cost = ("cost.md", "it takes minutes, and a quiet machine")
     geometry = ("geometry.md", "it writes half a gigabyte")
+    loading = ("loading.md", "tests/pool/test_loading.py runs it")
     peft = ("fine-tuning.md", "it is installed")
     reachable = ("teams.md", "it needs a place that all can reach")
     page = ("page.md", "it needs a browser")
     states = ("states.md", "tests/docs/test_states.py runs it")
-    assert left_out == [*claims, cost, peft, geometry, *gpu, page, states, reachable, *[("teams.md", elsewhere)] * 3]
+    assert left_out == [
+        *claims,
+        cost,
+        peft,
+        geometry,
+        *gpu,
+        loading,
+        page,
+        states,
+        reachable,
+        *[("teams.md", elsewhere)] * 3,
+    ]
 
 
 # pages from beginning to end, with DVC

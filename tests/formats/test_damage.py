@@ -33,6 +33,7 @@ from pipeline.formats import (
     vectors,
 )
 from pipeline.formats.norms import Norms
+from pipeline.formats.precision import Precision, scales_of
 from tests.helpers import pairs_table
 
 PAIRS = pairs_table([0, 1, 1, 0], ["train", "train", "test", "test"])
@@ -67,17 +68,25 @@ def write_tokens(path, model="toy"):
     tokens.write(path, tokens.Tokens(model, *fields, {"kind": "bytes"}))
 
 
-def write_vectors(path, encoder="toy"):
+def write_vectors(path, encoder="toy", store="float32"):
     numbers = np.arange(24, dtype=np.float32).reshape(8, 3)
     layers = {0: numbers, 2: -numbers}
-    table = vectors.table(layers)
-    with vectors.writer(path, table.schema, vectors.Info(encoder, "mean", True), NORMS) as sink:
+    precision = Precision(store, dict.fromkeys(layers, scales_of(numbers.max(axis=0))) if store == "int8" else {})
+    table = vectors.table(layers, precision=precision)
+    with vectors.writer(path, table.schema, vectors.Info(encoder, "mean", True), NORMS, precision) as sink:
         sink.write_table(table)
 
 
 def read_vectors(path):
     file = vectors.read(path, "pool@toy")
-    return file.info, file.norms, {layer: file.layer(layer).tolist() for layer in file.layers}
+    scales = {layer: of_layer.tolist() for layer, of_layer in file.precision.scales.items()}
+    return (
+        file.info,
+        file.norms,
+        file.precision.store,
+        scales,
+        {layer: file.layer(layer).tolist() for layer in file.layers},
+    )
 
 
 def write_fit(path, model="toy"):
@@ -191,6 +200,8 @@ FORMATS = {
     "fit": Format("attention.safetensors", write_fit, read_fit, "fit@toy"),
     "fit.json": Format("fit.json", write_fit, read_fit, "fit@toy", hashed=False),
     "vectors": Format("vectors.parquet", write_vectors, read_vectors, "pool@toy"),
+    "vectors in float16": Format("vectors.parquet", partial(write_vectors, store="float16"), read_vectors, "pool@toy"),
+    "vectors in int8": Format("vectors.parquet", partial(write_vectors, store="int8"), read_vectors, "pool@toy"),
     "baseline": Format(
         "scores.parquet", write_baseline, lambda p: baselines.read_scores(p.parent, "toy", 4).to_dicts(), "baseline@toy"
     ),

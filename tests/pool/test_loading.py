@@ -38,3 +38,34 @@ def test_the_lines_of_the_documentation_load_the_vectors(tmp_path, rng):
     assert np.array_equal(np.stack(in_pandas.sort_index()), exact)
     assert np.array_equal(np.array([vector for _, vector in sorted(in_duckdb.fetchall())], dtype=np.float32), exact)
     assert np.array_equal(np.array(in_datasets, dtype=np.float32), exact)
+
+
+@pytest.mark.parametrize("store", ["float16", "int8"])
+def test_the_lines_of_the_documentation_give_float32_back(store, tmp_path, rng, monkeypatch):
+    """Every library reads the stored numbers; what is printed for int8 makes vectors of them."""
+    import duckdb
+    import pandas
+    import polars
+    import pyarrow.parquet
+
+    monkeypatch.chdir(tmp_path)
+    path = "data/pooled/demo/vectors.parquet"
+    pool(write_tokens(tmp_path / "states", draw_states(rng, layers=4)), MEAN, path, "demo", Inputs(), store)
+    exact = vectors.read(path, "pool@demo").layer(3)
+    in_polars = polars.read_parquet(path)["layer_03"].to_numpy()
+    assert in_polars.dtype == store
+    assert np.array_equal(np.stack(pandas.read_parquet(path)["layer_03"]), in_polars)
+    assert np.array_equal(np.stack(pyarrow.parquet.read_table(path)["layer_03"].to_numpy()), in_polars)
+    in_duckdb = duckdb.sql(f"from '{path}' select layer_03::float[8] as v order by sentence_id").fetchnumpy()["v"]
+    assert np.array_equal(np.stack(in_duckdb), in_polars.astype(np.float32))
+    page = (ROOT / "docs/howto/loading.md").read_text()
+    (printed,) = re.findall(
+        r"<!-- not run: tests/pool/test_loading.py runs it -->\n```python\n(.*?)```", page, re.DOTALL
+    )
+    if store == "int8":
+        names = {}
+        exec(printed, names)
+        assert names["layer"].dtype == np.float32
+        assert np.array_equal(names["layer"], exact)
+    else:
+        assert np.array_equal(in_polars.astype("float32"), exact)

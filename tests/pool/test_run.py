@@ -3,20 +3,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.errors import InputError
-from pipeline.formats import dumps, vectors
+from pipeline.formats import dumps, precision, vectors
 from pipeline.pool import run
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import Pooling
 from pipeline.pool.tokens import POOLINGS
 from pipeline.pool.weighted import token_weights
 from tests.helpers import contents
-from tests.pool.dumps import draw_states, write_tokens
+from tests.pool.dumps import draw_recurrent, draw_states, write_recurrent, write_tokens
 
 OF_TOKENS = ["last_4" if name == "last_K" else name for name in POOLINGS]
 
 
-def pool(dump, name, path, inputs=None):
-    run.pool(dump, Pooling.parse(name), path, "m", inputs or Inputs())
+def pool(dump, name, path, inputs=None, store="float32"):
+    run.pool(dump, Pooling.parse(name), path, "m", inputs or Inputs(), store)
     return vectors.read(path, "pool@m")
 
 
@@ -52,6 +52,67 @@ def test_a_dump_that_lacks_a_sentence_is_refused(tmp_path, rng):
     del drawn[3]
     with pytest.raises(InputError, match="states holds the states of 16 sentences, expected sentences 0 to 15"):
         pool(write_tokens(tmp_path / "states", drawn), "mean", tmp_path / "v.parquet")
+
+
+@pytest.mark.parametrize("name", ["mean", "mean_max", "sif", "layers_0_2"])
+@pytest.mark.parametrize("store", ["float16", "int8"])
+def test_a_smaller_type_rounds_the_same_vectors(tmp_path, rng, name, store, monkeypatch):
+    """Over row groups, one scale for each dimension of all of them, after the correction of sif; by definition."""
+    monkeypatch.setattr(run, "ROW_GROUP", 5)
+    drawn = draw_states(rng)
+    dump = write_tokens(tmp_path / "states", drawn)
+    weights = {"sif": {i: rng.random(len(layers[0])).astype(np.float32) for i, layers in drawn.items()}}
+    inputs = Inputs(weights, train=np.arange(11))
+    exact = pool(dump, name, tmp_path / "exact.parquet", inputs)
+    file = pool(dump, name, tmp_path / "v.parquet", inputs, store)
+    assert (file.info, file.layers, file.norms) == (exact.info, exact.layers, exact.norms)
+    assert file.precision.store == store
+    for layer in file.layers:
+        rows = exact.layer(layer).astype(np.float64)
+        step = np.abs(rows).max(axis=0) / 127 if store == "int8" else np.abs(rows) * 2**-10
+        apart = np.abs(file.layer(layer) - rows)
+        assert (apart <= 0.501 * step + 1e-7).all()
+        assert apart.max() > 0
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        (
+            "float16",
+            "pool.store is float16, but the vector of sentence 4 at layer 1 has a number of 70,000, and float16",
+        ),
+        ("int8", "the vector of sentence 2 at layer 0 has a number that is not finite: set pool.store to float32"),
+    ],
+)
+def test_vectors_that_do_not_fit_leave_the_earlier_ones_as_they_were(tmp_path, rng, store, says):
+    drawn = {i: [layer.astype(np.float32) for layer in layers] for i, layers in draw_states(rng).items()}
+    drawn[4][1][:] = 70000
+    dump = write_tokens(tmp_path / "states", drawn, "float32")
+    path = tmp_path / "v.parquet"
+    pool(dump, "mean", path)
+    if store == "int8":
+        pool(dump, "mean", path, store=store)
+        drawn[2][0][0, 0] = np.inf
+        dump = write_tokens(tmp_path / "others", drawn, "float32")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=says), np.errstate(invalid="ignore"):  # infinity by infinity, on purpose
+        pool(dump, "mean", path, store=store)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["v.parquet"]
+
+
+def test_recurrent_states_with_more_numbers_than_scales_are_refused_before_anything_is_pooled(
+    tmp_path, rng, monkeypatch
+):
+    dump = write_recurrent(tmp_path / "states", draw_recurrent(rng))  # 2 layers of 2 x 3 x 4
+    monkeypatch.setattr(precision, "MOST_SCALES", 48)
+    assert pool(dump, "state", tmp_path / "v.parquet", store="int8").layer(1).shape == (17, 24)
+    monkeypatch.setattr(precision, "MOST_SCALES", 47)
+    monkeypatch.setattr(run, "pool_batch", None)
+    with pytest.raises(InputError, match=r"each of the 48 numbers of a sentence, but at most 47 are kept.*float16"):
+        pool(dump, "state", tmp_path / "w.parquet", store="int8")
+    assert not (tmp_path / "w.parquet").exists()
 
 
 def test_no_token_of_another_sentence_is_pooled(tmp_path, rng):

@@ -26,6 +26,14 @@ def test_the_pooling_of_the_study_is_written(project):
         assert pooled("toy").info == vectors.Info("toy", name, layers=name != "scalar_mix")
 
 
+def test_the_type_is_that_of_the_settings(project):
+    run_fit()
+    for store in ("float32", "float16", "int8"):
+        set_params(pool={"store": store})
+        run_pool()
+        assert pooled("toy").precision.store == store
+
+
 def test_a_control_without_a_fit_is_pooled_by_the_mean_and_that_is_said(project, capsys):
     run_fit("untrained")
     run_pool("untrained")
