@@ -6,6 +6,7 @@ layer_00 ... of fixed-size lists of D float32, a column for each layer that was 
 of a model's says how the norms of its states are spread (`formats.norms`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.base.files import replacing
 from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
@@ -22,6 +24,8 @@ from pipeline.formats.states import layer_name, layer_number, values
 
 OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
+ROW_GROUP = 1 << 14
+"""sentences of a row group of vectors that are written at once"""
 OPTIONS = {"compression": "none", "use_dictionary": False}
 
 
@@ -54,7 +58,9 @@ def writer(path: str | Path, schema: pa.Schema, info: Info, norms: Norms | None 
 
 def write(path: str | Path, layers: dict[int, np.ndarray], info: Info) -> None:
     """All vectors at once: {layer number: (S, D) with row i = sentence_id i}."""
-    parquet.write(path, table(layers), _facts(info, None), **OPTIONS)
+    vectors = table(layers)
+    with replacing(path) as part, writer(part, vectors.schema, info) as sink:
+        sink.write_table(vectors, row_group_size=ROW_GROUP)
 
 
 def _facts(info: Info, norms: Norms | None) -> dict[str, Any]:
@@ -75,6 +81,15 @@ class Vectors:
     norms: Norms | None
     """of the states that became these vectors; None for a baseline"""
 
+    @property
+    def sentences(self) -> int:
+        """How many there are, S."""
+        return int(self.file.metadata.num_rows)
+
+    def width(self, layer: int) -> int:
+        """The dimensions of a layer, D."""
+        return int(self.file.schema_arrow.field(layer_name(layer)).type.list_size)
+
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
         read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])
@@ -88,15 +103,22 @@ class Vectors:
     def rows(self, layer: int, sentences: np.ndarray) -> np.ndarray:
         """Some sentences of one layer, (N,) ascending -> (N, D) float32; a row group is in memory at a time."""
         parts, first = [], 0
+        for part in self.parts(layer):
+            here = sentences[(sentences >= first) & (sentences < first + len(part))]
+            parts.append(part[here - first])
+            first += len(part)
+        return np.concatenate(parts)
+
+    def parts(self, layer: int) -> Iterator[np.ndarray]:
+        """One layer in parts (n, D) float32, one row group behind the other: a part is in memory at a time."""
+        first = 0
         for group in range(self.file.num_row_groups):
             read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)], group)
             ids = to_numpy(read["sentence_id"])
             if not np.array_equal(ids, np.arange(first, first + len(ids))):
                 raise damaged(self.path, f"has sentence ids that do not go on from {first} in order", self.stage)
-            here = sentences[(sentences >= first) & (sentences < first + len(ids))]
-            parts.append(rows_of(read, layer)[here - first])
             first += len(ids)
-        return np.concatenate(parts)
+            yield rows_of(read, layer)
 
 
 def read(path: str | Path, stage: str) -> Vectors:
