@@ -81,7 +81,7 @@ class Cost:
 
 
 def write_pairs(path, count, seed=0):
-    """Pairs of random sentences as CSV, a third of the sentences in several of them."""
+    """Pairs of random sentences as CSV or TSV, a third of the sentences in several of them."""
     rng = np.random.default_rng(seed)
     text = (ROOT / "data/sample/hard.tsv").read_text()
     words = np.array(sorted({word for word in text.split() if word.isalpha()}))
@@ -93,7 +93,7 @@ def write_pairs(path, count, seed=0):
     first, second = rng.permutation(np.append(np.arange(texts), again)).reshape(2, count)
     split = np.repeat(list(SPLITS), (np.array(list(SPLITS.values())) * count).round().astype(int))
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",")
         writer.writerow(["split", "sentence1", "sentence2", "label"])
         for row, label in enumerate(rng.integers(0, 2, count)):
             writer.writerow([split[row], sentences[first[row]], sentences[second[row]], label])

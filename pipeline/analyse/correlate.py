@@ -4,7 +4,7 @@ The layer of each encoder is selected here, once, by rho on train: what is repor
 there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline.formats import splits
 from pipeline.formats.names import encoder_name
 from pipeline.formats.scores import KEYS, Scores
 from pipeline.formats.tables import CORRELATIONS, schema_of
-from pipeline.stats.bootstrap import bootstrap, interval, stream_seed
+from pipeline.stats.bootstrap import bootstrap, interval, rows_at_once, stream_seed
 from pipeline.stats.components import effective_components
 from pipeline.stats.ranks import STATISTICS, ceiling, is_binary, tied_share
 
@@ -62,9 +62,8 @@ def correlate(
     groups, chosen_on = groups_of(pairs, subsets), splits.chosen_on(pairs.sort("pair_id")["split"])
     columns, rho, resampled = {}, {}, {}
     for name, group in progress(groups.items(), "correlate", "split"):
-        of_group, seed = matrix[:, group.rows], stream_seed(settings.seed, name)
-        values = bootstrap(of_group, group.labels, group.component, settings.resamples, seed)
-        columns[name] = statistics_of(of_group, group, values, settings.confidence)
+        values = resampled_in_parts(matrix, group, settings)
+        columns[name] = statistics_of((row[group.rows] for row in matrix), group, values, settings.confidence)
         rho[name], resampled[name] = columns[name]["spearman"], values["spearman"]
     selected = select(keys, rho, chosen_on)
     names = [encoder_name(*row) for row in keys.select("encoder", "pooling", "correction", "similarity").iter_rows()]
@@ -79,11 +78,28 @@ def correlate(
     return Correlations(pl.concat(tables), keys, matrix, selected, groups, chosen_on, rho, resampled)
 
 
+def resampled_in_parts(scores: np.ndarray, group: Group, settings: Correlate) -> dict[str, np.ndarray]:
+    """`bootstrap` of a group of pairs: scores (K, P) -> {statistic: (K, resamples)}; of as many rows at once as it
+    takes itself, so that no other copy of them is held.
+    """
+    step, seed = rows_at_once(len(group.rows)), stream_seed(settings.seed, group.name)
+    parts = [
+        bootstrap(
+            scores[start : start + step][:, group.rows], group.labels, group.component, settings.resamples, seed
+        )
+        for start in range(0, len(scores), step)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in STATISTICS}
+
+
 def statistics_of(
-    scores: np.ndarray, group: Group, resampled: Mapping[str, np.ndarray], confidence: float
+    scores: Iterable[np.ndarray], group: Group, resampled: Mapping[str, np.ndarray], confidence: float
 ) -> dict[str, Any]:
-    """The columns of one group of pairs: scores (K, n), {statistic: (K, resamples)} -> {column: K values}."""
-    labels, count = group.labels, len(scores)
+    """The columns of one group of pairs: K rows of scores (n,), {statistic: (K, resamples)} -> {column: K values}."""
+    labels, count = group.labels, len(resampled["spearman"])
+    measures = STATISTICS | {"ties": lambda row, _: tied_share(row)}
+    of_rows = [[measure(row, labels) for measure in measures.values()] for row in scores]
+    measured = dict(zip(measures, np.array(of_rows, dtype=np.float64).T))  # None becomes NaN
     columns: dict[str, Any] = {
         "split": [group.name] * count,
         "n": np.full(count, len(labels)),
@@ -91,12 +107,12 @@ def statistics_of(
         "effective_components": np.full(count, effective_components(group.component)),
         "positives": np.full(count, labels.mean() if is_binary(labels) else np.nan),
     }
-    for name, statistic in STATISTICS.items():
-        columns[name] = np.array([statistic(row, labels) for row in scores], dtype=np.float64)  # None becomes NaN
+    for name in STATISTICS:
+        columns[name] = measured[name]
         columns[f"{name}_low"], columns[f"{name}_high"] = interval(resampled[name], confidence)
     columns["ceiling"] = np.full(count, ceiling(labels))
     columns["spearman_of_ceiling"] = columns["spearman"] / columns["ceiling"]
-    columns["ties"] = np.array([tied_share(row) for row in scores])
+    columns["ties"] = measured["ties"]
     columns["resamples"] = np.isfinite(resampled["spearman"]).sum(axis=1)
     return columns
 

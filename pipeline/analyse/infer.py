@@ -2,6 +2,8 @@
 0/1 decisions.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
@@ -49,7 +51,7 @@ def infer(correlations: Correlations, settings: Correlate) -> pl.DataFrame:
         _put(columns, slice(None), bands(curves, rho, resampled, settings.confidence))
         _put(columns, of_curves, slopes([(layers[r], rho[r], resampled[r]) for r in curves], settings.confidence))
         _put(columns, chosen, from_best(rho[chosen], resampled[chosen], settings.confidence))
-        _put(columns, chosen, decisions(correlations.scores[chosen], train, group))
+        _put(columns, chosen, decisions((correlations.scores[row] for row in chosen), train, group))
         if len(compared) > 1:
             scores = correlations.scores[compared][:, group.rows]
             _put(columns, compared[1:], against(scores, group, rho[compared], resampled[compared], settings))
@@ -138,8 +140,8 @@ def _in_two_components_each(group: Group) -> bool:
     return all(len(np.unique(group.component[group.labels == label])) > 1 for label in (0, 1))
 
 
-def decisions(scores: np.ndarray, train: Group, group: Group) -> Columns:
-    """`threshold_metrics` of K encoders: scores (K, P) -> {column: (K,)}; nothing for graded labels."""
+def decisions(scores: Iterable[np.ndarray], train: Group, group: Group) -> Columns:
+    """`threshold_metrics` of K encoders: K rows of scores (P,) -> {column: (K,)}; nothing for graded labels."""
     if not (is_binary(train.labels) and is_binary(group.labels)):
         return {}
     metrics = [threshold_metrics(row[train.rows], train.labels, row[group.rows], group.labels) for row in scores]

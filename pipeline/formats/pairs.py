@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipeline.base.files import write_json
+from pipeline.base.files import replacing, write_json
 from pipeline.formats import parquet
 from pipeline.formats.damage import damaged, foreign, read_json
 from pipeline.formats.parquet import Column
@@ -29,6 +29,8 @@ SENTENCES = {
     "sentence_id": Column(pa.int64(), "0, 1, ... in order of first appearance"),
     "text": Column(pa.string(), "the sentence, as it was given"),
 }
+ROWS = 1 << 16
+"""of a row group, at most"""
 INFO: dict[str, tuple[type | tuple[type, ...], str]] = {
     "dataset": (str, "its name in catalog.yaml"),
     "source": ((dict, type(None)), "hub, revision and commit of its repository; null where it is not of the hub"),
@@ -45,8 +47,10 @@ INFO: dict[str, tuple[type | tuple[type, ...], str]] = {
 def write(folder: str | Path, pairs: pl.DataFrame, sentences: pl.DataFrame, info: dict[str, Any]) -> None:
     """Pairs, sentences and what there is to say of them -> three files in a folder."""
     for name, table, columns in (("pairs", pairs, PAIRS), ("sentences", sentences, SENTENCES)):
-        arrow = table.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(parquet.schema_of(columns))
-        parquet.write(Path(folder) / f"{name}.parquet", arrow)
+        schema = parquet.schema_of(columns)
+        with replacing(Path(folder) / f"{name}.parquet") as part, parquet.writer(part, schema) as sink:
+            for rows in table.iter_slices(ROWS):
+                sink.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
     write_json(Path(folder) / "info.json", info)
 
 

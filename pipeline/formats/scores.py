@@ -5,6 +5,7 @@ One tidy table that every statistic and every paired test is computed from. A la
 hands on how the norms of each model's states are spread (`formats.norms`).
 """
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ COLUMNS = {
 }
 KEYS = ["encoder", "pooling", "correction", "layer", "similarity"]
 """what tells the scores of C5 apart: a combination has one score for each pair"""
+NUMBERS_HELD = 1 << 26
+"""scores of all combinations that are held in memory, half a GB; more are mapped from a file"""
 SCHEMA = dict(pl.from_arrow(pa.Table.from_batches([], parquet.schema_of(COLUMNS))).schema)  # type: ignore[union-attr]
 
 
@@ -75,17 +78,28 @@ def read(path: str | Path, pairs: pl.DataFrame) -> Scores:
     every_key = [pl.DataFrame(parquet.read_columns(file, path, STAGE, KEYS, group)).unique() for group in groups]
     keys = pl.concat(every_key).unique().sort(KEYS, nulls_last=True)
     row_of = {key: row for row, key in enumerate(keys.iter_rows())}
-    values = np.full((len(keys), len(pairs)), np.nan)
+    values = _unknown(len(keys), len(pairs))
     for group in groups:
         table = pl.DataFrame(parquet.read_columns(file, path, STAGE, group=group))
         _check(table, pairs, path)
         for key, rows in table.partition_by(KEYS, as_dict=True).items():
             values[row_of[key], rows["pair_id"].to_numpy()] = rows["score"].to_numpy()
-    if file.metadata.num_rows != values.size or np.isnan(values).any():
+    if file.metadata.num_rows != values.size or any(np.isnan(row).any() for row in values):
         raise damaged(
             path, f"does not have each of {len(pairs)} pairs once for each encoder, layer and similarity", STAGE
         )
     return Scores(keys, values, norms)
+
+
+def _unknown(combinations: int, pairs: int) -> np.ndarray:
+    """(K, P) NaN, in an unnamed file of the working folder where a process had better not hold all of it."""
+    shape = (combinations, pairs)
+    if combinations * pairs <= NUMBERS_HELD:
+        return np.full(shape, np.nan)
+    with tempfile.TemporaryFile(dir=".") as file:
+        values = np.memmap(file, np.float64, "w+", shape=shape)
+    values[:] = np.nan
+    return values
 
 
 def _check(table: pl.DataFrame, pairs: pl.DataFrame, path: str | Path) -> None:

@@ -10,6 +10,7 @@ number. The scales are in the footer: key `drillcore`, JSON, in it `scales`, {la
 float32 whatever a file holds.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.base.files import replacing
 from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
@@ -29,6 +31,8 @@ OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
 STORE_OF = {pa.float32(): "float32", pa.float16(): "float16", pa.int8(): "int8"}
 FLOAT32 = Precision()
+ROW_GROUP = 1 << 14
+"""sentences of a row group of vectors that are written at once"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def writer(
 
 def write(path: str | Path, layers: dict[int, np.ndarray], info: Info) -> None:
     """All vectors at once: {layer number: (S, D) with row i = sentence_id i}."""
-    parquet.write(path, table(layers), _facts(info, None, FLOAT32), **_options(FLOAT32))
+    vectors = table(layers)
+    with replacing(path) as part, writer(part, vectors.schema, info) as sink:
+        sink.write_table(vectors, row_group_size=ROW_GROUP)
 
 
 def _options(precision: Precision) -> dict[str, Any]:
@@ -98,6 +104,15 @@ class Vectors:
     precision: Precision
     """how its numbers are kept"""
 
+    @property
+    def sentences(self) -> int:
+        """How many there are, S."""
+        return int(self.file.metadata.num_rows)
+
+    def width(self, layer: int) -> int:
+        """The dimensions of a layer, D."""
+        return int(self.file.schema_arrow.field(layer_name(layer)).type.list_size)
+
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
         read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])
@@ -111,15 +126,22 @@ class Vectors:
     def rows(self, layer: int, sentences: np.ndarray) -> np.ndarray:
         """Some sentences of one layer, (N,) ascending -> (N, D) float32; a row group is in memory at a time."""
         parts, first = [], 0
+        for part in self.parts(layer):
+            here = sentences[(sentences >= first) & (sentences < first + len(part))]
+            parts.append(part[here - first])
+            first += len(part)
+        return np.concatenate(parts)
+
+    def parts(self, layer: int) -> Iterator[np.ndarray]:
+        """One layer in parts (n, D) float32, one row group behind the other: a part is in memory at a time."""
+        first = 0
         for group in range(self.file.num_row_groups):
             read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)], group)
             ids = to_numpy(read["sentence_id"])
             if not np.array_equal(ids, np.arange(first, first + len(ids))):
                 raise damaged(self.path, f"has sentence ids that do not go on from {first} in order", self.stage)
-            here = sentences[(sentences >= first) & (sentences < first + len(ids))]
-            parts.append(self._rows_of(read, layer)[here - first])
             first += len(ids)
-        return np.concatenate(parts)
+            yield self._rows_of(read, layer)
 
     def _rows_of(self, table: pa.Table, layer: int) -> np.ndarray:
         """One layer of what was read as (S, D) float32, in its order."""

@@ -6,15 +6,21 @@ CORRECTIONS maps a name to a function: `TrainVectors` (and K) -> a function of v
 params.yaml a name such as whitening_64 is an entry and its K.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.base.errors import InputError
 from pipeline.formats.unembeddings import Unembedding
 
+if TYPE_CHECKING:  # settings import this, and are not to wait for Arrow
+    from pipeline.formats.arrays import Rows
+
+NUMBERS_AT_ONCE = 1 << 24
+"""of vectors in float64 that are held at once: all of them where they are not more"""
 Apply = Callable[[np.ndarray], np.ndarray]
 """vectors (S, D) -> (S, D')"""
 
@@ -51,61 +57,109 @@ class Spectrum:
     """(min(n, D),) squared singular values, ascending"""
     vectors: np.ndarray
     """(min(n, D), min(n, D)): right singular vectors in its columns, or left ones where the rows are fewer than D"""
-    rows: np.ndarray
+    shape: tuple[int, int]
     """(n, D)"""
+    rows: np.ndarray | None
+    """(n, D) where they are fewer than D, else None"""
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "Spectrum":
-        """Of rows (n, D) float64.
+        """Of rows (n, D) float64."""
+        return cls.of_parts([rows], rows.shape)
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[np.ndarray], shape: tuple[int, int]) -> "Spectrum":
+        """Of rows (n, D) float64 that come in parts.
 
         By the eigenvectors of rows^T rows, or of rows rows^T where that is smaller: many times faster than the SVD, and
         exact enough above `rank`. So no matrix is of D x D where D is in the tens of thousands, as recurrent states
         have them.
         """
-        is_wide = rows.shape[0] < rows.shape[1]
-        squares, vectors = np.linalg.eigh(rows @ rows.T if is_wide else rows.T @ rows)
-        return cls(squares, vectors, rows)
+        rows = None
+        if shape[0] < shape[1]:
+            rows = np.concatenate(list(parts))
+            matrix = rows @ rows.T
+        else:
+            matrix = reduce(np.add, (part.T @ part for part in parts))
+        squares, vectors = np.linalg.eigh(matrix)
+        return cls(squares, vectors, shape, rows)
 
     @property
     def rank(self) -> int:
         """How many directions are more than rounding."""
         if not self.squares[-1] > 0:
             return 0
-        bound = self.squares[-1] * max(self.rows.shape) * np.finfo(np.float64).eps
+        bound = self.squares[-1] * max(self.shape) * np.finfo(np.float64).eps
         return int((self.squares > bound).sum())
 
     def largest(self, k: int, name: str) -> tuple[np.ndarray, np.ndarray]:
         """The k largest singular values (k,), descending, and their vectors (D, k). RankError where there are fewer."""
-        count, dim = self.rows.shape
+        count, dim = self.shape
         if not 1 <= k <= self.rank:
             raise RankError(
                 f"{name}_{k}: {count} train vectors of {dim} dimensions have rank {self.rank}, expected k from 1 to "
                 f"{self.rank}"
             )
         sigma, top = np.sqrt(self.squares[: -k - 1 : -1]), self.vectors[:, : -k - 1 : -1]
-        return sigma, self.rows.T @ (top / sigma) if count < dim else top
+        return sigma, top if self.rows is None else self.rows.T @ (top / sigma)
 
 
 class TrainVectors:
     """The train vectors of an encoder at a layer, (n, D), and what several corrections need of them, computed once."""
 
-    def __init__(self, vectors: np.ndarray, unembedding: Unembedding | None = None) -> None:
-        self.vectors, self.unembedding = vectors.astype(np.float64), unembedding
+    def __init__(self, vectors: "Rows", unembedding: Unembedding | None = None, chosen: np.ndarray | None = None) -> None:
+        """chosen: which of the vectors (S, D) are of train, (n,); None: all. They are read in parts."""
+        self.vectors, self.unembedding = vectors, unembedding
+        self.chosen = np.arange(len(vectors)) if chosen is None else chosen
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, D)"""
+        return len(self.chosen), self.vectors.shape[1]
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """The train vectors as float64, so many at a time."""
+        for some in in_parts(*self.shape):
+            yield self.vectors[self.chosen[some]].astype(np.float64)
 
     @cached_property
     def mean(self) -> np.ndarray:
         """(D,)"""
-        return self.vectors.mean(axis=0)
+        return reduce(np.add, (part.sum(axis=0) for part in self.parts())) / len(self.chosen)
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """The standard deviation of each dimension, (D,)."""
+        return np.sqrt(reduce(np.add, ((part**2).sum(axis=0) for part in self._centred())) / len(self.chosen))
+
+    @cached_property
+    def largest(self) -> np.ndarray:
+        """The largest absolute value of each dimension, (D,)."""
+        return reduce(np.maximum, (np.abs(part).max(axis=0) for part in self.parts()))
 
     @cached_property
     def principal(self) -> Spectrum:
         """Principal directions: of the vectors minus their mean."""
-        return Spectrum.of(self.vectors - self.mean)
+        return Spectrum.of_parts(self._centred(), self.shape)
+
+    def _centred(self) -> Iterator[np.ndarray]:
+        return (part - self.mean for part in self.parts())
+
+
+def in_parts(count: int, dim: int) -> list[slice]:
+    """Vectors (count, dim) -> parts of NUMBERS_AT_ONCE numbers at most."""
+    step = max(1, NUMBERS_AT_ONCE // dim)
+    return [slice(start, start + step) for start in range(0, count, step)]
 
 
 def none(train: TrainVectors) -> Apply:
     """v, as it is"""
-    return lambda vectors: vectors
+    return as_they_are
+
+
+def as_they_are(vectors: np.ndarray) -> np.ndarray:
+    """(S, D) -> (S, D)"""
+    return vectors
 
 
 def centre(train: TrainVectors) -> Apply:
@@ -122,7 +176,7 @@ def remove_mean_direction(train: TrainVectors) -> Apply:
     does not depend on what follows. Where the train vectors have no mean there is nothing to remove.
     """
     length = np.linalg.norm(train.mean)
-    has_mean = length > 1e-12 * np.abs(train.vectors).max()
+    has_mean = length > 1e-12 * train.largest.max()
     direction = train.mean / length if has_mean else np.zeros_like(train.mean)
     return lambda vectors: vectors - np.outer(vectors @ direction, direction)
 
@@ -132,9 +186,8 @@ def standardise(train: TrainVectors) -> Apply:
 
     A dimension that does not vary there becomes 0.
     """
-    spread = train.vectors.std(axis=0)
-    varies = spread > 1e-12 * np.abs(train.vectors).max(axis=0)
-    scale = np.divide(1, spread, out=np.zeros_like(spread), where=varies)
+    varies = train.spread > 1e-12 * train.largest
+    scale = np.divide(1, train.spread, out=np.zeros_like(train.spread), where=varies)
     return lambda vectors: (vectors - train.mean) * scale
 
 
@@ -155,7 +208,7 @@ def whitening(train: TrainVectors, k: int) -> Apply:
     Each is scaled to variance 1 on the train vectors.
     """
     sigma, top = train.principal.largest(k, "whitening")
-    scaled = top / (sigma / np.sqrt(len(train.vectors)))
+    scaled = top / (sigma / np.sqrt(train.shape[0]))
     return lambda vectors: (vectors - train.mean) @ scaled
 
 
@@ -174,9 +227,9 @@ def embed_filter(train: TrainVectors, k: int) -> Apply:
     if train.unembedding is None:
         raise NoUnembeddingError(f"embed_filter_{k}: there is no unembedding to filter by")
     directions, gain = train.unembedding.directions, train.unembedding.gain
-    if train.vectors.shape[1] != len(gain):
+    if train.shape[1] != len(gain):
         raise WidthError(
-            f"embed_filter_{k}: vectors of {train.vectors.shape[1]} dimensions, expected {len(gain)} as in the model"
+            f"embed_filter_{k}: vectors of {train.shape[1]} dimensions, expected {len(gain)} as in the model"
         )
     kept = len(gain) // k
     if not kept:

@@ -9,10 +9,18 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.base.errors import InputError
+from pipeline.formats.arrays import OnDisk, Rows
 from pipeline.formats.parquet import Column, schema_of
 from pipeline.formats.scores import COLUMNS
 from pipeline.formats.unembeddings import Unembedding
-from pipeline.pool.corrections import CorrectionError, NoUnembeddingError, TrainVectors
+from pipeline.pool.corrections import (
+    Apply,
+    CorrectionError,
+    NoUnembeddingError,
+    TrainVectors,
+    as_they_are,
+    in_parts,
+)
 from pipeline.pool.names import Correction
 from pipeline.score.similarities import Similarity, score_pairs
 
@@ -52,20 +60,26 @@ class Table:
         """Whether there are rows for a part."""
         return len(self.keys) * len(self.pairs) >= ROWS_AT_ONCE
 
-    def parts(self) -> Iterator[pl.DataFrame]:
-        """The rows of whole combinations, ROWS_AT_ONCE at a time, a combination's pairs one behind the other."""
-        step = max(1, ROWS_AT_ONCE // len(self.pairs))
-        for start in range(0, len(self.keys), step):
-            yield self._rows(slice(start, start + step))
+    def parts(self, whole: bool = True) -> Iterator[pl.DataFrame]:
+        """The rows, ROWS_AT_ONCE at a time, a combination's pairs one behind the other.
 
-    def _rows(self, some: slice) -> pl.DataFrame:
+        whole: a part is of whole combinations, as a row group of a sweep has to be, however many pairs there are.
+        """
+        count = len(self.pairs)
+        step, length = max(1, ROWS_AT_ONCE // count), count if whole else min(count, ROWS_AT_ONCE)
+        for start in range(0, len(self.keys), step):
+            for first in range(0, count, length):
+                yield self._rows(slice(start, start + step), slice(first, first + length))
+
+    def _rows(self, some: slice, of_pairs: slice) -> pl.DataFrame:
         names = [name for name in self.columns if name not in (*OF_PAIRS, "score")]
         types = pl.DataFrame(pa.Table.from_batches([], schema_of(self.columns))).schema
         keys = pl.DataFrame(self.keys[some], schema={name: types[name] for name in names})
-        repeated = keys[np.repeat(np.arange(len(keys)), len(self.pairs))]
-        of_pairs = pl.concat([self.pairs.select(OF_PAIRS)] * len(keys))
-        scores = pl.Series("score", np.concatenate(self.scores[some]), pl.Float64)
-        return pl.concat([of_pairs, repeated, scores.to_frame()], how="horizontal").select(list(self.columns))
+        pairs = self.pairs[of_pairs].select(OF_PAIRS)
+        repeated = keys[np.repeat(np.arange(len(keys)), len(pairs))]
+        scores = pl.Series("score", np.concatenate([of_all[of_pairs] for of_all in self.scores[some]]), pl.Float64)
+        of_each = pl.concat([pairs] * len(keys))
+        return pl.concat([of_each, repeated, scores.to_frame()], how="horizontal").select(list(self.columns))
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ def at_layers(layers: Iterable[Any]) -> str:
 
 
 def score_vectors(
-    vectors: np.ndarray,
+    vectors: Rows,
     pairs: pl.DataFrame,
     train: np.ndarray,
     corrections: Sequence[Correction],
@@ -105,13 +119,22 @@ def score_vectors(
     unembedding: of the model whose vectors they are, for corrections that take it.
     """
     first, second = pairs["sentence1_id"].to_numpy(), pairs["sentence2_id"].to_numpy()
-    train_vectors, scores, left_out = TrainVectors(vectors[train], unembedding), [], []
+    train_vectors, scores, left_out = TrainVectors(vectors, unembedding, train), [], []
     for correction in corrections:
         try:
-            corrected = correction.fit(train_vectors)(vectors)
+            corrected = corrected_rows(vectors, correction.fit(train_vectors))
         except CorrectionError as error:
             left_out.append((correction, error.why))
             continue
         for similarity, of_pairs in zip(similarities, score_pairs(corrected, first, second, similarities)):
             scores.append((correction, similarity, of_pairs))
     return Scored(scores, left_out)
+
+
+def corrected_rows(vectors: Rows, apply: Apply) -> Rows:
+    """Vectors (S, D) and a correction -> (S, D'), on disk where they are, but for those that stay as they are."""
+    if not isinstance(vectors, OnDisk):
+        return apply(vectors)
+    if apply is as_they_are:
+        return vectors
+    return OnDisk(apply(vectors[some]) for some in in_parts(*vectors.shape))

@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.formats import baselines, vectors
+from pipeline.formats.arrays import OnDisk, Rows
 from pipeline.formats.damage import foreign
 from pipeline.formats.norms import Norms
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
 from pipeline.formats.unembeddings import Unembedding
+from pipeline.pool.corrections import NUMBERS_AT_ONCE
 from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Score
 
@@ -54,7 +56,13 @@ def score_baseline(
     for measure in measures:
         scores = brought[measure].to_numpy()
         table.add(scores, encoder=name, pooling=None, correction=None, layer=None, similarity=measure)
-    yield from table.parts()
+    yield from table.parts(whole=False)
+
+
+def rows_of(file: vectors.Vectors, layer: int) -> Rows:
+    """One layer (S, D) float32, on disk where a process had better not hold all of it."""
+    is_large = file.sentences * file.width(layer) > NUMBERS_AT_ONCE
+    return OnDisk(file.parts(layer)) if is_large else file.layer(layer)
 
 
 def _score_file(
@@ -73,7 +81,7 @@ def _score_file(
     left_out: dict[tuple[str, str], list[int | None]] = {item: [] for item in without.items()}
     for number in file.layers:
         table = Table(pairs)
-        rows = file.layer(number)
+        rows = rows_of(file, number)
         if len(rows) != needed:
             raise foreign(file.path, f"holds {len(rows)} sentences, but the pairs have {needed}", file.stage)
         layer = number if file.info.layers else None
@@ -89,6 +97,6 @@ def _score_file(
             )
         for correction, why in scored.left_out:
             left_out.setdefault((str(correction), why), []).append(layer)
-        yield from table.parts()
+        yield from table.parts(whole=False)
     for (name, why), layers in left_out.items():
         log(f"{encoder}: {name} is left out{at_layers(layers)}: {why}")

@@ -6,6 +6,7 @@ resamples, the same for every encoder, so that differences between encoders are 
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from pipeline.stats.components import FEWEST, effective_components
 from pipeline.stats.ranks import STATISTICS
 from pipeline.stats.weighted import Each, weighted_statistics
 
+NUMBERS_AT_ONCE = 1 << 23
+"""scores that are resampled at once; resamples are drawn again for each part of them"""
+DRAWN_AT_ONCE = 1 << 20
+"""components that are drawn at once"""
 ROUNDING = 1e-12
 """statistics of order 1 that are closer than this are equal: the same ranks, summed in another order"""
 
@@ -28,13 +33,25 @@ def resample_weights(component: np.ndarray, resamples: int, rng: np.random.Gener
     The draws of two calls in a row are those of one call for as many resamples.
     """
     names, where = np.unique(component, return_inverse=True)
-    drawn = rng.integers(0, len(names), size=(resamples, len(names)))
-    drawn += np.arange(resamples)[:, None] * len(names)
-    counts = np.bincount(drawn.ravel(), minlength=resamples * len(names)).reshape(resamples, -1)
-    kind = (
-        np.uint16 if len(names) < 1 << 16 else np.uint32
-    )  # a component cannot be drawn more often than there are draws
-    return np.ascontiguousarray(counts.astype(kind).T)[where]
+    return _weights(where, len(names), resamples, rng)
+
+
+def _weights(where: np.ndarray, components: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """The same of the number of each pair's component, (n,)."""
+    # a component cannot be drawn more often than there are draws
+    times = np.empty((components, resamples), np.uint16 if components < 1 << 16 else np.uint32)
+    step = max(1, DRAWN_AT_ONCE // components)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        drawn = rng.integers(0, components, size=(count, components))
+        drawn += np.arange(count)[:, None] * components
+        times[:, start : start + count] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(count, -1).T
+    return times[where]
+
+
+def rows_at_once(pairs: int) -> int:
+    """How many rows of scores of so many pairs are resampled at once. Of each, several times its size is held."""
+    return max(1, NUMBERS_AT_ONCE // pairs)
 
 
 def bootstrap(  # noqa: PLR0913 - the last is for show
@@ -53,12 +70,17 @@ def bootstrap(  # noqa: PLR0913 - the last is for show
     """
     if effective_components(component) < FEWEST:
         return {name: np.full((len(scores), resamples), np.nan) for name in wanted}
-    rng = np.random.default_rng(seed)
+    names, where = np.unique(component, return_inverse=True)
+    step, parts = rows_at_once(len(labels)), []
+    for start in range(0, max(1, len(scores)), step):
+        rng = np.random.default_rng(seed)  # all rows have the same resamples
+        draw = partial(_drawn, where, len(names), rng)
+        parts.append(weighted_statistics(scores[start : start + step], labels, draw, resamples, wanted, each))
+    return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
-    def draw(start: int, stop: int) -> np.ndarray:
-        return resample_weights(component, stop - start, rng)
 
-    return weighted_statistics(scores, labels, draw, resamples, wanted, each)
+def _drawn(where: np.ndarray, components: int, rng: np.random.Generator, start: int, stop: int) -> np.ndarray:
+    return _weights(where, components, stop - start, rng)
 
 
 def interval(resampled: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:

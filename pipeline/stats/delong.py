@@ -34,18 +34,18 @@ def delong(
             f"{clusters[0]} components with positives and {clusters[1]} with negatives: labels 0 and 1 in at least 2 "
             "components each are needed"
         )
-    placements = np.empty(scores.shape)
+    auc = np.empty(len(scores))
+    a, b = np.empty((2, len(scores), len(names)))
     for row, values in enumerate(scores):
         ranks = midranks(values)
-        placements[row, positive] = (ranks[positive] - midranks(values[positive])) / n
-        placements[row, ~positive] = 1 - (ranks[~positive] - midranks(values[~positive])) / m
-    auc = placements[:, positive].mean(axis=1)
-    deviations = placements - auc[:, None]
-    a = np.stack([np.bincount(where[positive], row[positive], len(names)) for row in deviations])
-    b = np.stack([np.bincount(where[~positive], row[~positive], len(names)) for row in deviations])
-    of_positives, of_negatives, of_all = (count / (count - 1) for count in clusters)
-    cross = of_all * (a @ b.T + b @ a.T) / (m * n)
-    return auc, of_positives * a @ a.T / m**2 + of_negatives * b @ b.T / n**2 + cross
+        of_positives = (ranks[positive] - midranks(values[positive])) / n
+        of_negatives = 1 - (ranks[~positive] - midranks(values[~positive])) / m
+        auc[row] = of_positives.mean()
+        a[row] = np.bincount(where[positive], of_positives - auc[row], len(names))
+        b[row] = np.bincount(where[~positive], of_negatives - auc[row], len(names))
+    corrections = [count / (count - 1) for count in clusters]
+    cross = corrections[2] * (a @ b.T + b @ a.T) / (m * n)
+    return auc, corrections[0] * a @ a.T / m**2 + corrections[1] * b @ b.T / n**2 + cross
 
 
 @dataclass(frozen=True)

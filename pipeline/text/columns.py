@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.base.errors import InputError, did_you_mean
+from pipeline.text.lines import ROWS_AT_ONCE
 
 NEEDED = ("sentence1", "sentence2", "label")
 TRUTH = {"true": "1", "false": "0"}
@@ -80,7 +81,7 @@ def _splits(column: pl.Series, what: str) -> pl.Series:
 def _numbers(table: pl.DataFrame, what: str) -> pl.Series:
     """The source's own row numbers, or ours where it has none."""
     if "idx" not in table.columns:
-        return pl.Series(range(len(table)), dtype=pl.Int64)
+        return pl.int_range(len(table), dtype=pl.Int64, eager=True)
     given = table["idx"]
     is_fraction = given.dtype.is_float() or given.dtype.is_decimal()
     numbers = given.cast(pl.Float64 if is_fraction else pl.Int64, strict=False)
@@ -99,7 +100,11 @@ def _texts(column: pl.Series, what: str) -> pl.Series:
     if column.dtype != pl.String:
         raise InputError(f"{what}: column {column.name} holds {column.dtype}, expected text")
     if not column.is_null().any() and column.str.contains(BYTES).all():
-        return pl.Series(column.name, [_from_bytes(text, column.name, what) for text in column.to_list()])
+        parts = (column.slice(start, ROWS_AT_ONCE) for start in range(0, len(column), ROWS_AT_ONCE))
+        return pl.concat(
+            [pl.Series(column.name, [_from_bytes(text, column.name, what) for text in part]) for part in parts],
+            rechunk=False,
+        )
     return column
 
 
@@ -124,7 +129,7 @@ def missing_label(labels: pl.Series) -> float | None:
     """The one negative number among labels that are else 0 or more, which may mean "no gold label"; -1 and 1 are two
     labels.
     """
-    values = sorted(set(labels.drop_nulls()))
+    values = labels.drop_nulls().unique().sort()
     if len(values) > 2 and values[0] < 0 <= values[1]:
-        return values[0]
+        return float(values[0])
     return None

@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
 from pipeline.text import controls
+from pipeline.text import distinct as distinct_texts
 from pipeline.text.columns import missing_label
 from pipeline.text.settings import Prepare
 from pipeline.text.sources import pinned, read_rows
@@ -39,8 +40,7 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
         rows = beginning
     check(rows, what)
     rows = controls.applied(entry, rows, what)
-    ids = numbered(rows)
-    first, second = (np.array([ids[text] for text in rows[column]]) for column in ("sentence1", "sentence2"))
+    first, second, texts = sentences_of(rows)
     pairs = pl.DataFrame(
         {
             "pair_id": np.arange(len(rows)),
@@ -49,10 +49,10 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
             "sentence1_id": first,
             "sentence2_id": second,
             "label": rows["label"],
-            "component": components(first, second, len(ids)),
+            "component": components(first, second, len(texts)),
         }
     )
-    sentences = pl.DataFrame({"sentence_id": np.arange(len(ids)), "text": list(ids)})
+    sentences = pl.DataFrame({"sentence_id": np.arange(len(texts)), "text": texts})
     info = {
         "dataset": name,
         "source": source,
@@ -67,10 +67,16 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
     return Prepared(pairs, sentences, info)
 
 
-def numbered(rows: pl.DataFrame) -> dict[str, int]:
-    """Distinct texts -> 0, 1, ... in order of first appearance, the first sentence of a pair before its second."""
-    texts = (text for pair in zip(rows["sentence1"].to_list(), rows["sentence2"].to_list()) for text in pair)
-    return {text: number for number, text in enumerate(dict.fromkeys(texts))}
+def sentences_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.Series]:
+    """The sentences of each pair as numbers, (P,) and (P,), and the texts that are numbered, (S,).
+
+    They are numbered by first appearance, the first sentence of a pair before its second.
+    """
+    count = len(rows)
+    both = pl.concat([rows["sentence1"], rows["sentence2"]], rechunk=False)
+    as_read = np.arange(2 * count).reshape(2, count).T.ravel()  # a pair's two one behind the other
+    numbers, distinct = distinct_texts.numbered(both.gather(as_read))
+    return numbers[::2], numbers[1::2], both.gather(as_read[distinct])
 
 
 def check(rows: pl.DataFrame, what: str) -> None:
@@ -79,8 +85,7 @@ def check(rows: pl.DataFrame, what: str) -> None:
     That is text without a word, a label that is not a number, or only one label in a split.
     """
     for column in ("sentence1", "sentence2"):
-        empty = [row for row, text in enumerate(rows[column].to_list()) if text is None or not text.split()]
-        if empty:
+        if empty := without_a_word(rows[column]):
             raise InputError(
                 f"{what}: {column} is empty in {len(empty)} pairs, first in split {rows['split'][empty[0]]}, "
                 f"idx {rows['idx'][empty[0]]}: remove or fill them"
@@ -101,6 +106,12 @@ def check(rows: pl.DataFrame, what: str) -> None:
             f"If it means that there is no label, set `no_label: {odd:g}` to leave them out; "
             "if it is a grade, raise all grades so that none is negative"
         )
+
+
+def without_a_word(texts: pl.Series) -> list[int]:
+    """The rows of texts that are null, empty or nothing but white space."""
+    unclear = (~texts.str.contains(r"\w")).fill_null(True).arg_true()
+    return [row for row in unclear if texts[row] is None or not texts[row].split()]
 
 
 def check_beginning(first: pl.DataFrame, rows: pl.DataFrame, what: str, limit: str) -> None:

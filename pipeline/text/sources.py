@@ -23,7 +23,7 @@ def read_rows(entry: Dataset, what: str) -> pl.DataFrame:
     cannot be read, and for columns or splits that are not there.
     """
     tables = _from_hub(entry, what) if source_of(entry, what) == "hub" else _from_files(entry, what)
-    rows = pl.concat([standard(table, split, entry.columns, what) for split, table in tables])
+    rows = pl.concat([standard(table, split, entry.columns, what) for split, table in tables], rechunk=False)
     if entry.splits is not None:
         ours = {str(theirs): str(name) for name, theirs in entry.splits.items()}
         _check_splits(what, ours, rows["split"].unique(maintain_order=True))
@@ -68,7 +68,7 @@ def _from_files(entry: Dataset, what: str) -> Iterator[tuple[str | None, pl.Data
         except InputError as error:
             raise InputError(f"{what}: {error}") from error
         column = str(entry.columns.get("split", "split"))
-        named = set(table[column].cast(pl.String)) if split is not None and column in table.columns else set()
+        named = set(table[column].cast(pl.String).unique()) if split is not None and column in table.columns else set()
         if named - {split}:
             raise InputError(
                 f"{what}: {path} is given as split {split}, but its column {column} names others: "
@@ -101,7 +101,7 @@ def _from_hub(entry: Dataset, what: str) -> Iterator[tuple[str, pl.DataFrame]]:
     _check_splits(what, wanted, list(dataset))
     for split in dataset:
         if split in wanted:
-            yield split, pl.DataFrame(dataset[split].data.table.combine_chunks())
+            yield split, pl.DataFrame(dataset[split].data.table)
 
 
 def _check_commit(entry: Dataset, files: Iterable[str], what: str) -> None:
