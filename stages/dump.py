@@ -4,14 +4,14 @@ import sys
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import Device, In, Name, Out, Threads
-from pipeline.base.machine import device_named, use_threads
+from pipeline.base.machine import use_threads
 from pipeline.catalog import entries
 from pipeline.dump import checks, gate, key, run
 from pipeline.dump.settings import Dump, of_model
 from pipeline.formats import manifest as manifests
 from pipeline.formats import pairs, unembeddings
 from pipeline.formats import tokens as token_files
-from pipeline.models import layers, load, weights
+from pipeline.models import layers, load, spread, weights
 from pipeline.models.unembedding import unembedding_of
 from pipeline.readouts.registry import readout_of
 
@@ -28,6 +28,7 @@ def main(
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, its UNEMBEDDING, then MANIFEST."""
     use_threads(threads)
+    where = spread.named(device)
     entry = weights.drawn(entries.entry("models", model), model)
     params = of_model(settings.section(Dump), entry, model)
     read = token_files.read(tokens, model)
@@ -36,8 +37,7 @@ def main(
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
     checks.check_sources(sources, model)
-    network = load.load(entry, path, model, params.dtype)
-    network.to(device_named(device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
+    network = spread.loaded(entry, path, model, params.dtype, where)
     checks.check_tokens(read, texts, network, readout)
     reading = gate.gate_of(network, read, texts, params.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)

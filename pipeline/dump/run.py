@@ -21,6 +21,7 @@ from pipeline.dump.shards import Receipt
 from pipeline.dump.signals import finishing_first
 from pipeline.dump.work import Work, work_of
 from pipeline.dump.writer import Writer
+from pipeline.models.devices import device_of
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
 
@@ -103,7 +104,7 @@ def write_missing(
     finished = [receipt for receipt in earlier if receipt]
     if len(finished) == len(earlier):
         return finished
-    host = Host(work.schema, work.largest_record, model.device)
+    host = Host(work.schema, work.largest_record, device_of(model))
     budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
     passes = Passes(
         model, work.readout, work.ids, work.layers, work.keep, work.settings.store, host, budget, work.spans
