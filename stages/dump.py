@@ -18,7 +18,7 @@ from pipeline.dump.work import work_of
 from pipeline.formats import manifest as manifests
 from pipeline.formats import pairs, unembeddings
 from pipeline.formats import tokens as token_files
-from pipeline.models import weights
+from pipeline.models import spread, weights
 from pipeline.models.unembedding import unembedding_of
 from pipeline.readouts.registry import readout_of
 
@@ -41,6 +41,7 @@ def main(
     makes its own W-th of the shards (docs/howto/several-machines.md).
     """
     mine = rank_of(rank, world_size, os.environ)
+    spread.named(mine.device(device))
     entry = weights.drawn(entries.entry("models", model), model)
     params = of_model(settings.section(Dump), entry, model)
     read = token_files.read(tokens, model)

@@ -17,7 +17,7 @@ In = Annotated[Path, typer.Option(help="read")]  # its reader says which stage m
 Out = Annotated[Path, typer.Option(help="written")]
 Name = Annotated[str, typer.Option(help="an entry of catalog.yaml")]
 Device = Annotated[
-    str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda ...; a GPU where there is one by default")
+    str, typer.Option(envvar="DRILLCORE_DEVICE", help="cpu, cuda:1, auto ...; a GPU where there is one by default")
 ]
 Threads = Annotated[
     int, typer.Option(envvar="DRILLCORE_THREADS", min=0, help="CPU threads; 0: as many as this machine has for us")

@@ -1,6 +1,8 @@
 """What belongs to the machine and not to the study: the device, the threads and how they wait."""
 
+import logging as python_logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +15,14 @@ if TYPE_CHECKING:
 
 
 def device_named(name: str) -> "torch.device":
-    """A torch device by name; for "" the GPU where there is one, else the CPU. InputError when it cannot be used."""
+    """A torch device by name; for "" the GPU where there is one, else the CPU. InputError when it cannot be used.
+
+    Of several places, which only a dump uses (`pipeline.models.spread`), it is the first: for `auto` as for "", for a
+    list such as cuda:0=20GB,cpu its first entry.
+    """
     import torch
 
+    name = re.split("[,=]", name)[0] if name != "auto" else ""
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=name)
@@ -66,17 +73,20 @@ def configure_threads() -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without transformers' warnings and bars while a model is loaded: what matters of them is checked, and an error of
-    ours.
+    """Without warnings and bars of transformers and accelerate while a model is loaded: what matters of them is
+    checked, and an error of ours.
     """
     from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    accelerate = python_logging.getLogger("accelerate")
+    verbosity, bars, level = logging.get_verbosity(), logging.is_progress_bar_enabled(), accelerate.level
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    accelerate.setLevel(python_logging.ERROR)
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
+        accelerate.setLevel(level)
         if bars:
             logging.enable_progress_bar()

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from pipeline.base.errors import InputError, first_line
 from pipeline.formats.tokens import Tokens
+from pipeline.models.devices import device_of
 from pipeline.models.layers import hidden_layers
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
@@ -147,7 +148,7 @@ def check_batches(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, 
 
 
 def _batch(sentences: Sequence[np.ndarray], model: PreTrainedModel) -> torch.Tensor:
-    return torch.as_tensor(np.stack(sentences), dtype=torch.long).to(model.device)
+    return torch.as_tensor(np.stack(sentences), dtype=torch.long).to(device_of(model))
 
 
 def _longest_that_runs(ids: np.ndarray, model: PreTrainedModel, readout: Readout) -> int:
@@ -155,7 +156,7 @@ def _longest_that_runs(ids: np.ndarray, model: PreTrainedModel, readout: Readout
     recover from an index that is out of range.
     """
     runs, fails = 0, len(ids)
-    while model.device.type == "cpu" and fails - runs > 1:
+    while device_of(model).type == "cpu" and fails - runs > 1:
         middle = (runs + fails) // 2
         try:
             readout.read(model, _batch([ids[:middle]], model))

@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from pipeline.formats.tokens import Tokens
+from pipeline.models.devices import device_of
 
 BATCH = 512
 """tokens of a forward pass"""
@@ -50,7 +51,7 @@ def bits_per_byte(model: PreTrainedModel, ids: Sequence[np.ndarray], n_bytes: in
     for length, same_length in groupby(sorted(ids, key=len), key=len):
         if length == 1:
             continue
-        tokens = torch.as_tensor(np.stack(list(same_length)), dtype=torch.long, device=model.device)  # no padding
+        tokens = torch.as_tensor(np.stack(list(same_length)), dtype=torch.long, device=device_of(model))  # no padding
         for batch in tokens.split(max(1, BATCH // length)):
             with torch.inference_mode():
                 logits = model(input_ids=batch).logits[:, :-1].float()

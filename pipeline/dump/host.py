@@ -9,13 +9,13 @@ import torch
 class Host:
     """Two sets of columns that take turns: one is filled while the other is written.
 
-    Where the device is a GPU they are page-locked and filled on a stream of their own, so that computing, copying and
-    writing overlap.
+    Where the device is a GPU they are page-locked, and each GPU that has layers fills them on a stream of its own, so
+    that computing, copying and writing overlap.
     """
 
     def __init__(self, schema: pa.Schema, rows: int, device: torch.device) -> None:
-        self.device = device
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.locks_pages = device.type == "cuda"
+        self.streams: dict[torch.device, torch.cuda.Stream] = {}
         self.sets = [[self._empty(field.type, rows) for field in list(schema)[2:]] for _ in range(2)]
         self.turn = 0
 
@@ -28,7 +28,7 @@ class Host:
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """Room without values yet, page-locked where that is of use."""
-        return torch.empty(shape, dtype=dtype, pin_memory=self.stream is not None)
+        return torch.empty(shape, dtype=dtype, pin_memory=self.locks_pages)
 
     def next_set(self) -> list[torch.Tensor]:
         """The set of columns whose turn it is, one for each column of the schema after the index."""
@@ -36,18 +36,23 @@ class Host:
         return self.sets[self.turn]
 
     def copy(self, target: torch.Tensor, source: torch.Tensor) -> None:
-        """Copy to the host and to the type of the target; on a GPU this returns before it is done."""
-        if self.stream is None:
+        """Copy to the host and to the type of the target; from a GPU this returns before it is done."""
+        if not source.is_cuda:
             target.copy_(source)
             return
+        stream = self.streams.setdefault(source.device, torch.cuda.Stream(source.device))
         source = source.to(target.dtype)
-        self.stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(self.stream):
+        stream.wait_stream(torch.cuda.current_stream(source.device))
+        with torch.cuda.stream(stream):
             target.copy_(source, non_blocking=True)
-            source.record_stream(self.stream)
+            source.record_stream(stream)
 
     def arrived(self) -> Callable[[], None]:
         """A function that returns once all copies so far are there."""
-        if self.stream is None:
-            return lambda: None
-        return self.stream.record_event().synchronize
+        events = [stream.record_event() for stream in self.streams.values()]
+
+        def wait() -> None:
+            for event in events:
+                event.synchronize()
+
+        return wait

@@ -11,6 +11,7 @@ from pipeline.dump.host import Host
 from pipeline.dump.passes import Budget, Passes
 from pipeline.dump.work import Work
 from pipeline.dump.writer import Writer
+from pipeline.models.devices import device_of
 
 if TYPE_CHECKING:  # where a shard lies decides none of its bytes
     from pipeline.storage.contract import Claim, Receipt
@@ -23,7 +24,7 @@ class Maker:
     """
 
     def __init__(self, model: PreTrainedModel, work: Work, progress: Callable[[int], object]) -> None:
-        host = Host(work.schema, work.largest_record, model.device)
+        host = Host(work.schema, work.largest_record, device_of(model))
         budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
         self.passes = Passes(
             model, work.readout, work.ids, work.layers, work.keep, work.settings.store, host, budget, work.spans

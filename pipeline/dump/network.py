@@ -8,12 +8,12 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from pipeline.base.machine import device_named, use_threads
+from pipeline.base.machine import use_threads
 from pipeline.catalog.entries import Model
 from pipeline.dump import checks, gate
 from pipeline.dump.work import Sizes, sizes_of
 from pipeline.formats.tokens import Tokens
-from pipeline.models import load
+from pipeline.models import load, spread
 from pipeline.readouts.readout import Readout
 
 
@@ -28,20 +28,18 @@ class Network:
     """in catalog.yaml"""
     dtype: str
     device: str
-    """"" for the GPU where there is one"""
+    """as `spread.named` takes it: "" for the GPU where there is one, auto for all places that there are"""
     threads: int
     """of the CPU; 0: as many as this machine has for us"""
 
     def __call__(self) -> PreTrainedModel:
-        """The network, in evaluation mode, on its device."""
+        """The network, in evaluation mode, on its device or devices."""
         return self._loaded
 
     @functools.cached_property
     def _loaded(self) -> PreTrainedModel:
         use_threads(self.threads)
-        network = load.load(self.entry, self.path, self.name, self.dtype)
-        network.to(device_named(self.device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
-        return network
+        return spread.loaded(self.entry, self.path, self.name, self.dtype, spread.named(self.device))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_loaded"}

@@ -13,6 +13,7 @@ from pipeline.base.errors import InputError
 from pipeline.dump.host import Host
 from pipeline.dump.keep import Keep
 from pipeline.dump.plan import Pass, RecordPlan
+from pipeline.models.devices import device_of
 from pipeline.readouts.readout import Readout
 
 Read = Callable[[torch.Tensor, list[int]], list[torch.Tensor]]
@@ -97,7 +98,8 @@ class Passes:
         whole = (0, len(self.ids[sentences[0]]))
         begin, end = whole if self.spans is None else self.spans[sentences[0]].tolist()
         rows = int(self.keep.rows(np.array([end - begin]))[0])
-        ids = torch.as_tensor(np.stack([self.ids[i] for i in sentences]), dtype=torch.long).to(self.model.device)
+        ids = torch.as_tensor(np.stack([self.ids[i] for i in sentences]), dtype=torch.long)
+        ids = ids.to(device_of(self.model))
         dtype = getattr(torch, self.store)
 
         def take(first: int, layers: list[torch.Tensor]) -> None:
@@ -123,10 +125,10 @@ class _Peaks:
     def note(self, layers: list[torch.Tensor]) -> None:
         """Take the layers of a pass into account; nothing waits for the device."""
         peaks = [torch.linalg.vector_norm(layer, torch.inf) for layer in layers]
-        self.of_passes.append(torch.stack(peaks).float())
+        self.of_passes.append(torch.stack([peak.to(peaks[0].device) for peak in peaks]).float())
 
     def largest(self) -> torch.Tensor:
-        """(layers,) on the device."""
+        """(layers,) on the device of the first."""
         return torch.stack(self.of_passes).amax(0)
 
 

@@ -62,7 +62,7 @@ def blocks(model: PreTrainedModel) -> list[torch.nn.Module]:
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a is b or (a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
+    return a is b or (a.shape == b.shape and torch.allclose(a, b.to(a.device), rtol=0, atol=0, equal_nan=True))
 
 
 class _EnoughError(Exception):
@@ -139,9 +139,9 @@ class _Catcher:
 def hidden_layers(model: PreTrainedModel, ids: torch.Tensor, wanted: Iterable[int] | None = None) -> list[torch.Tensor]:
     """Token ids (B, T) without padding -> the wanted layers in their order, all L + 1 by default.
 
-    Each is a tensor (B, T, D) on the model's device, in its residual type. Sentences of a batch have one length, so no
-    mask is needed and none can be ignored. Nothing is computed after the last wanted layer: no further block, no final
-    norm, no head. Raises InputError for a model that does not run its blocks one after the other on (B, T, D).
+    Each is a tensor (B, T, D) where its block computed it, in its residual type. Sentences of a batch have one length,
+    so no mask is needed and none can be ignored. Nothing is computed after the last wanted layer: no further block, no
+    final norm, no head. Raises InputError for a model that does not run its blocks one after the other on (B, T, D).
     """
     with torch.inference_mode():
         return caught_layers(model, range(depth_of(model) + 1) if wanted is None else wanted, input_ids=ids)

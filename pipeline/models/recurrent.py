@@ -14,6 +14,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from pipeline.base.errors import InputError
+from pipeline.models.devices import device_of
 from pipeline.models.layers import blocks, caught_layers, depth_of
 from pipeline.models.rwkv_model import RwkvModel
 from pipeline.models.rwkv_parts import State
@@ -45,7 +46,7 @@ def shape_of_state(model: PreTrainedModel) -> tuple[int, ...]:
 
     InputError for a family without, or of several shapes.
     """
-    ids = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    ids = torch.zeros(1, 1, dtype=torch.long, device=device_of(model))
     shapes = {tuple(state.shape[1:]) for state in final_states(model, ids, range(1, depth_of(model) + 1))}
     if len(shapes) > 1:
         raise InputError(f"{type(model).__name__} has states of several shapes, {sorted(shapes)}: expected one")

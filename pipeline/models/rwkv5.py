@@ -23,7 +23,7 @@ from transformers import initialization as init
 from pipeline.models.rwkv4 import Rwkv4ChannelMix
 from pipeline.models.rwkv6_recurrence import recurrence
 from pipeline.models.rwkv_model import RwkvForCausalLM, RwkvModel, register
-from pipeline.models.rwkv_parts import Block, Mix, check_heads, norm_of_heads, parameter, shift, wide
+from pipeline.models.rwkv_parts import Block, Mix, NormOfHeads, check_heads, parameter, shift, wide
 
 
 class Rwkv5Config(PreTrainedConfig):
@@ -73,7 +73,7 @@ class Rwkv5TimeMix(Mix):
         self.receptance = nn.Linear(D, D, bias=False)
         self.gate = nn.Linear(D, D, bias=False)
         self.output = nn.Linear(D, D, bias=False)
-        self.ln_x = nn.GroupNorm(H, D, eps=1e-5 * config.head_size_divisor**2)
+        self.ln_x = NormOfHeads(H, D, eps=1e-5 * config.head_size_divisor**2)
 
     def forward(
         self, x: torch.Tensor, last: torch.Tensor | None = None, state: torch.Tensor | None = None
@@ -86,7 +86,7 @@ class Rwkv5TimeMix(Mix):
         g = F.silu(self.gate(torch.lerp(before, x, self.time_mix_gate)))  # (B, T, D)
         log_w = -torch.exp(wide(self.time_decay)).expand(k.shape)
         y, state = recurrence(r, k, v, log_w, self.time_faaaa, state)
-        return self.output(norm_of_heads(y, self.ln_x).to(x.dtype) * g), x[:, -1].clone(), state
+        return self.output(self.ln_x(y).to(x.dtype) * g), x[:, -1].clone(), state
 
     def set_initial_values(self) -> None:
         """Mixes, decay and bonus as in BlinkDL's training code."""

@@ -22,7 +22,7 @@ from transformers import initialization as init
 
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.models.rwkv6_recurrence import recurrence
-from pipeline.models.rwkv_parts import Block, Mix, norm_of_heads, parameter, shift, wide
+from pipeline.models.rwkv_parts import Block, Mix, NormOfHeads, parameter, shift, wide
 
 
 class Rwkv6TimeMix(Mix):
@@ -50,7 +50,7 @@ class Rwkv6TimeMix(Mix):
         self.value = nn.Linear(D, D, bias=False)
         self.gate = nn.Linear(D, D, bias=False)
         self.output = nn.Linear(D, D, bias=False)
-        self.ln_x = nn.GroupNorm(H, D, eps=1e-5 * config.head_size_divisor**2)
+        self.ln_x = NormOfHeads(H, D, eps=1e-5 * config.head_size_divisor**2)
 
     def forward(
         self, x: torch.Tensor, last: torch.Tensor | None = None, wkv: torch.Tensor | None = None
@@ -68,7 +68,7 @@ class Rwkv6TimeMix(Mix):
         g = F.silu(self.gate(x + d * (self.time_maa_g + mg)))
         r, k, v, log_w = (tensor.unflatten(-1, (self.heads, -1)) for tensor in (r, k, v, log_w))  # (B, T, H, N)
         y, wkv = recurrence(r, k, v, log_w, self.time_faaaa, wkv)  # (B, T, H, N)
-        y = norm_of_heads(y, self.ln_x).to(x.dtype)  # (B, T, D)
+        y = self.ln_x(y).to(x.dtype)  # (B, T, D)
         return self.output(y * g), x[:, -1].clone(), wkv
 
     def set_initial_values(self) -> None:

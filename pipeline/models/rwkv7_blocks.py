@@ -24,7 +24,7 @@ from transformers import initialization as init
 
 from pipeline.models.rwkv7_config import Rwkv7Config
 from pipeline.models.rwkv7_recurrence import LOG_DECAY, wkv
-from pipeline.models.rwkv_parts import LayerNorm, Mix, State, norm_of_heads, parameter, shift, wide
+from pipeline.models.rwkv_parts import LayerNorm, Mix, NormOfHeads, State, parameter, shift, wide
 
 
 class LowRank(nn.Module):
@@ -70,7 +70,7 @@ class Rwkv7TimeMix(Mix):
             self.v_lora = LowRank(D, config.v_low_rank_dim or 0, nn.Identity())
         self.a_lora = LowRank(D, config.a_low_rank_dim or 0, nn.Identity())
         self.g_lora = LowRank(D, config.gate_low_rank_dim or 0, nn.Sigmoid(), bias=False)
-        self.g_norm = nn.GroupNorm(H, D, eps=N * config.norm_eps)
+        self.g_norm = NormOfHeads(H, D, eps=N * config.norm_eps)
 
     def forward(
         self,
@@ -95,7 +95,7 @@ class Rwkv7TimeMix(Mix):
         k = k * (1 + (a - 1) * self.k_a)
         r, k, v, log_w, a = (tensor.unflatten(-1, heads) for tensor in (r, k, v, log_w, a))  # (B, T, H, N)
         y, state = wkv(r, k, v, log_w, (-kk, kk * a), state)
-        y = norm_of_heads(y, self.g_norm).to(x.dtype)  # (B, T, D)
+        y = self.g_norm(y).to(x.dtype)  # (B, T, D)
         bonus = (r * k * self.r_k).sum(-1, keepdim=True) * v
         return self.o_proj((y + bonus.flatten(2)) * g), x[:, -1].clone(), state, first
 

@@ -55,11 +55,18 @@ class LayerNorm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps).to(self.weight.dtype)
 
 
-def norm_of_heads(y: torch.Tensor, norm: nn.GroupNorm) -> torch.Tensor:
-    """Norm each head by itself, in float32 at least: (B, T, H, N) -> (B, T, D)."""
-    flat = wide(y.flatten(0, 1).flatten(1))  # (B T, D)
-    normed = F.group_norm(flat, norm.num_groups, norm.weight.to(flat.dtype), norm.bias.to(flat.dtype), norm.eps)
-    return normed.view(*y.shape[:2], -1)
+class NormOfHeads(nn.GroupNorm):
+    """Norm each head by itself, in float32 at least.
+
+    A module that is called, and no function that takes weights out of one: weights that wait in memory of the host or
+    on the disk are there while their own module runs (`pipeline.models.spread`).
+    """
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        """(B, T, H, N) -> (B, T, D)."""
+        flat = wide(y.flatten(0, 1).flatten(1))  # (B T, D)
+        weight, bias = self.weight.to(flat.dtype), self.bias.to(flat.dtype)
+        return F.group_norm(flat, self.num_groups, weight, bias, self.eps).view(*y.shape[:2], -1)
 
 
 def check_heads(hidden_size: int, head_size: int) -> None:

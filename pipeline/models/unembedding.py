@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from pipeline.formats.unembeddings import Unembedding
+from pipeline.models.devices import device_of, weight_of
 from pipeline.models.layers import blocks
 
 ROWS = 8192
@@ -27,7 +28,7 @@ def unembedding_of(model: PreTrainedModel) -> Unembedding | str:
     head = model.get_output_embeddings()
     if head is None:
         return "it has no language-model head"
-    weight: torch.Tensor = head.weight.detach()
+    weight = weight_of(head)
     if weight.shape[0] < weight.shape[1]:
         return f"its vocabulary of {weight.shape[0]} is smaller than its width of {weight.shape[1]}"
     norm = norm_of(model, head)
@@ -93,7 +94,7 @@ def _before_head(model: PreTrainedModel, head: torch.nn.Module, states: torch.Te
     handles: list[Any] = [blocks(model)[-1].register_forward_hook(replace), head.register_forward_pre_hook(look)]
     try:
         with torch.inference_mode():
-            model(input_ids=torch.zeros(1, len(states), dtype=torch.long, device=model.device))
+            model(input_ids=torch.zeros(1, len(states), dtype=torch.long, device=device_of(model)))
     finally:
         for handle in handles:
             handle.remove()

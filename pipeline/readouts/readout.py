@@ -64,7 +64,8 @@ class Readout:
 
         Each is (B, T, D'), or (B, H, N, M) where there is a `shape`.
 
-        On the model's device, in the type that the network computes. InputError for a network that gives other shapes.
+        Where its block computed it, in the type that the network computes. InputError for a network that gives other
+        shapes.
         """
         wanted = self.layers(model) if layers is None else list(layers)
         with torch.inference_mode():

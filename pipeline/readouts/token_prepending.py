@@ -21,6 +21,7 @@ import torch
 from transformers import PreTrainedModel
 
 from pipeline.base.errors import InputError
+from pipeline.models.devices import device_of
 from pipeline.models.layers import caught_layers, depth_of, hidden_layers
 from pipeline.readouts.readout import Readout
 
@@ -57,7 +58,7 @@ def check(model: PreTrainedModel, last: int) -> None:
             f"readout token_prepending_{last} fills the slot up to layer {last}, but the last of the {depth} blocks of "
             f"{name} reads layer {depth - 1}: give a number from 0 to {depth - 1}"
         )
-    ids = torch.tensor([[1, 2], [1, 3]], device=model.device)
+    ids = torch.tensor([[1, 2], [1, 3]], device=device_of(model))
     first: Any = hidden_layers(model, ids, [depth])[0][:, 0].float()
     if (first[0] - first[1]).norm() > 1e-3 * first[0].norm():
         raise InputError(
