@@ -11,6 +11,8 @@ from pipeline.pool import run
 from pipeline.pool.inputs import Files
 from pipeline.pool.names import MEAN, Pooling, mismatch, suited
 from pipeline.pool.settings import Pool
+from pipeline.storage.places import check_store
+from pipeline.storage.pointers import put_away
 
 
 def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
@@ -18,6 +20,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
 
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
+    check_store()
     store = settings.section(Pool).store
     pooling, about = Pooling.parse(settings.study().pooling), manifests.read(manifest, model)
     if why := mismatch(pooling, about["keep"]):
@@ -30,6 +33,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
     run.pool(dumps.read(states, about), pooling, out, model, inputs, store)
+    put_away(out, "pooled")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "base": [],
     "stats": [],
     "catalog": ["base"],
-    "formats": ["base"],
+    "formats": ["base", "storage"],
     "text": ["base", "catalog", "formats"],
     "storage": ["base"],
     "models": ["base", "catalog", "formats"],

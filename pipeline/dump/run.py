@@ -25,7 +25,8 @@ from pipeline.storage.contract import Receipt, Store
 POLL = 0.5
 """seconds between two looks at shards that other workers make"""
 
-Make = Callable[[int], "Future[Receipt | None]"]
+Made = Future[Receipt] | Future[None]
+Make = Callable[[int], Made]
 """the number of a shard -> its receipt, once it is there; None while another worker has it"""
 
 
@@ -44,10 +45,11 @@ class Shards:
         """The function that claims a shard, and makes it unless it is there and what was written."""
         maker: list[Maker] = []  # the network is needed once something is missing
 
-        def make(number: int) -> "Future[Receipt | None]":
-            claim, done = self.store.claim(self.work.name(number)), Future()  # type: ignore[var-annotated]
+        def make(number: int) -> Made:
+            claim = self.store.claim(self.work.name(number))
             receipt = claim and claim.finished()
             if claim is None or receipt:
+                done: Future[Any] = Future()
                 done.set_result(receipt)
                 self.progress(self.work.read_for(self.work.shards[number]))
                 if claim:
@@ -60,7 +62,7 @@ class Shards:
         return make
 
 
-def here(start: Callable[[], Make], numbers: Iterable[int]) -> Iterator["Future[Receipt | None]"]:
+def here(start: Callable[[], Make], numbers: Iterable[int]) -> Iterator[Made]:
     """Make shards in this process, in order."""
     return map(start(), numbers)
 
@@ -99,11 +101,11 @@ def fill(start: Shards, places: Places, rank: Rank = Rank()) -> dict[str, Any] |
     space.writable(places.out)
     work, store = start.work, start.store
     names = [work.name(number) for number in range(len(work.shards))]
-    with store.held(), space.full_disk_explained(store), finishing_first() as stop:
+    with store.held(), space.full_disk_explained(store.here), finishing_first() as stop:
         earlier = store.receipts(names)
         announce(work, len(earlier), rank)
         have = sum(receipt["bytes"] for receipt in earlier.values())
-        store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes)
+        store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes, work.settings.shard_mb * 10**6)
         made = make_all(start, rank.share(range(len(names))), stop)
         receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
         if missing := len(names) - len(receipts):
@@ -146,7 +148,7 @@ def make_all(start: Shards, numbers: Sequence[int], stop: Callable[[], str | Non
 
 def make_some(start: Shards, numbers: Sequence[int], stop: Callable[[], str | None]) -> dict[int, Receipt]:
     """Make the shards of these numbers that no other worker has -> their receipts."""
-    futures: dict[int, Future[Receipt | None]] = {}
+    futures: dict[int, Made] = {}
     for number, future in zip(numbers, here(start, numbers)):
         futures[number] = future
         if reason := stop():

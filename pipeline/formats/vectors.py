@@ -26,6 +26,7 @@ from pipeline.formats.damage import damaged
 from pipeline.formats.norms import Norms
 from pipeline.formats.precision import Precision
 from pipeline.formats.states import layer_name, layer_number, values
+from pipeline.storage.pointers import followed
 
 OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
@@ -149,8 +150,8 @@ class Vectors:
 
 
 def read(path: str | Path, stage: str) -> Vectors:
-    """A file of vectors that a stage (such as pool@demo) wrote."""
-    file = parquet.open_file(path, stage)
+    """A file of vectors that a stage (such as pool@demo) wrote; one that lies in a store is fetched."""
+    file = parquet.open_file(followed(path), stage)
     facts: dict[str, Any] = parquet.facts_of(file, path, stage)
     names = [name for name in file.schema_arrow.names if name != "sentence_id"]
     kinds = [file.schema_arrow.field(name).type for name in names]
