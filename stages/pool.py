@@ -4,6 +4,7 @@ import sys
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import In, Name, Out
+from pipeline.engine.engines import engine_of
 from pipeline.formats import dumps
 from pipeline.formats import fits as fit_files
 from pipeline.formats import manifest as manifests
@@ -17,7 +18,8 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
 
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
-    pooling, about = Pooling.parse(settings.study().pooling), manifests.read(manifest, model)
+    study, about = settings.study(), manifests.read(manifest, model)
+    pooling, engine = Pooling.parse(study.pooling), engine_of(study.engine)
     if why := mismatch(pooling, about["keep"]):
         print(f"{model}: pooled by {suited(pooling, about['keep'])}, since {pooling} {why}", file=sys.stderr)
         pooling = suited(pooling, about["keep"])
@@ -27,7 +29,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
-    run.pool(dumps.read(states, about), pooling, out, model, inputs)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs, engine)
 
 
 if __name__ == "__main__":

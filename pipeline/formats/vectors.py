@@ -75,6 +75,9 @@ class Vectors:
     norms: Norms | None
     """of the states that became these vectors; None for a baseline"""
 
+    def __reduce__(self) -> tuple:
+        return read, (self.path, self.stage)  # in another process: it is opened there
+
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
         read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])

@@ -1,0 +1,49 @@
+"""What runs in an actor of Ray.
+
+It is sent there by value and imports nothing of ours at the top: a machine that does not see our folder has to be able
+to say so.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a worker finds where the driver is."""
+
+    folder: str
+    """the driver's"""
+    token: str
+    """a file in it, which has its own name inside: proof that it is this very folder"""
+    environment: Mapping[str, str]
+    """variables that are set before anything is imported"""
+
+
+class Worker:
+    """An actor: it makes the function when the first item comes, and keeps it."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[Any], Any] | None = None
+
+    def ready(self, place: Place) -> tuple[str, str, bool]:
+        """Go to the driver's folder -> id and name of this node, and whether it sees that folder."""
+        os.environ.update(place.environment)
+        try:
+            os.chdir(place.folder)
+            with open(place.token) as file:
+                sees = file.read() == place.token
+        except OSError:
+            sees = False
+        return ray.get_runtime_context().get_node_id(), os.uname().nodename, sees
+
+    def run(self, place: Place, start: list[ray.ObjectRef], item: Any) -> Any:
+        """The result of an item. start: in a list, since Ray would fetch it, and import us, before we are there."""
+        if self.work is None:
+            self.ready(place)  # a worker may have begun anew since it was asked
+            self.work = ray.get(start[0])()
+        return self.work(item)
