@@ -8,6 +8,7 @@ from pipeline.base.machine import device_named, use_threads
 from pipeline.catalog import entries
 from pipeline.dump import checks, gate, key, run
 from pipeline.dump.settings import Dump, of_model
+from pipeline.engine.engines import engine_of
 from pipeline.formats import manifest as manifests
 from pipeline.formats import pairs, unembeddings
 from pipeline.formats import tokens as token_files
@@ -27,6 +28,7 @@ def main(
     threads: Threads = 0,
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, its UNEMBEDDING, then MANIFEST."""
+    engine_of(settings.study().engine)
     use_threads(threads)
     entry = weights.drawn(entries.entry("models", model), model)
     params = of_model(settings.section(Dump), entry, model)

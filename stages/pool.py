@@ -18,8 +18,9 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
 
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
-    study, about = settings.study(), manifests.read(manifest, model)
+    study = settings.study()
     pooling, engine = Pooling.parse(study.pooling), engine_of(study.engine)
+    about = manifests.read(manifest, model)
     if why := mismatch(pooling, about["keep"]):
         print(f"{model}: pooled by {suited(pooling, about['keep'])}, since {pooling} {why}", file=sys.stderr)
         pooling = suited(pooling, about["keep"])
