@@ -24,7 +24,8 @@ class Engine(Protocol):
     ) -> Iterator[Result]:
         """The results of a function, in the order of the items, which are taken as they are needed.
 
-        start: can be pickled, and makes the function once in each worker; what, unit and the sizes of the items, in
+        start: can be pickled, and makes the function once in each worker. The function gives a result, or a Future of
+        one: then the next item begins before the result is there. what, unit and the sizes of the items, in
         units, are for the bar; network: whether the function runs one, which a GPU does faster. An InputError of the
         function is raised as it is. The number of results that wait for an earlier one is bounded.
         """

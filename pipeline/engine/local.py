@@ -1,6 +1,7 @@
 """The engine `local`: one item after the other, in this process."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from itertools import chain, repeat
 from typing import TypeVar
 
@@ -23,15 +24,28 @@ class Local:
         network: bool = False,
     ) -> Iterator[Result]:
         """The results, one by one."""
-        work = start()
         with bar(items, what, unit, sizes) as shown:
-            for item, size in zip(items, chain(sizes or (), repeat(1))):
-                yield work(item)
+            for result, size in zip(in_turn(start(), items), chain(sizes or (), repeat(1))):
                 shown.update(size)
+                yield result
 
     def once(self, function: Callable[[], Result], network: bool = False) -> Result:
         """The result."""
         return function()
+
+
+def in_turn(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The result of each item. That of a Future is waited for once the next item has begun."""
+    promised: Future[Result] | None = None
+    for item in items:
+        result = work(item)
+        if promised is not None:
+            yield promised.result()
+        promised = result if isinstance(result, Future) else None
+        if promised is None:
+            yield result
+    if promised is not None:
+        yield promised.result()
 
 
 LOCAL = Local()

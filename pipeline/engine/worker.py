@@ -5,7 +5,9 @@ to say so.
 """
 
 import os
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.work: Callable[[Any], Any] | None = None
+        self.turn = threading.Lock()
 
     def ready(self, place: Place) -> tuple[str, str, bool]:
         """Go to the driver's folder -> id and name of this node, and whether it sees that folder."""
@@ -42,8 +45,13 @@ class Worker:
         return ray.get_runtime_context().get_node_id(), os.uname().nodename, sees
 
     def run(self, place: Place, start: list[ray.ObjectRef], item: Any) -> Any:
-        """The result of an item. start: in a list, since Ray would fetch it, and import us, before we are there."""
-        if self.work is None:
-            self.ready(place)  # a worker may have begun anew since it was asked
-            self.work = ray.get(start[0])()
-        return self.work(item)
+        """The result of an item. start: in a list, since Ray would fetch it, and import us, before we are there.
+
+        Of the calls that run at once, one works. The next begins once it has its result, or a promise of it.
+        """
+        with self.turn:
+            if self.work is None:
+                self.ready(place)  # a worker may have begun anew since it was asked
+                self.work = ray.get(start[0])()
+            result = self.work(item)
+        return result.result() if isinstance(result, Future) else result

@@ -23,7 +23,7 @@ from pipeline.engine import worker
 from pipeline.engine.dealing import Deal
 
 AT_ONCE = 2
-"""items that an actor holds: it begins the second while the result of the first is fetched"""
+"""items that an actor holds: it begins the second while the result of the first is written or fetched"""
 AHEAD = 4
 """items for each actor that may be under way or wait for an earlier one"""
 PATIENCE = 1.0
@@ -70,7 +70,9 @@ class Workers:
     ) -> None:
         self.start, self.where, self.what = [ray.put(start)], ray.put(where), what
         ray.cloudpickle.register_pickle_by_value(worker)
-        made = ray.remote(worker.Worker).options(max_restarts=-1, max_task_retries=0, **resources)
+        made = ray.remote(worker.Worker).options(
+            max_restarts=-1, max_task_retries=0, max_concurrency=AT_ONCE + 1, **resources
+        )
         self.actors: list[Any] = [made.remote() for _ in range(count)]
         self.running: dict[ray.ObjectRef, tuple[int, int]] = {}
         """result -> actor and item, by number, in the order in which they were given"""

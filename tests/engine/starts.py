@@ -4,7 +4,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,37 @@ class Bad:
             (Path(self.notes) / f"death-{item}-{os.getpid()}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return item
+
+
+@dataclass(frozen=True)
+class Promised:
+    """Promises results, and notes the order of what happens; item 99 fails later, 98 at once."""
+
+    notes: str
+
+    def __call__(self) -> Callable[[int], "Future[int]"]:
+        """The function."""
+        return partial(self.of, ThreadPoolExecutor(1))
+
+    def of(self, thread: ThreadPoolExecutor, item: int) -> "Future[int]":
+        """The same."""
+        self.note(f"begin {item}")
+        if item == 98:
+            raise InputError("at once")
+        return thread.submit(self.finish, item)
+
+    def finish(self, item: int) -> int:
+        """The result, later."""
+        time.sleep(0.2)
+        self.note(f"end {item}")
+        if item == 99:
+            raise InputError("later")
+        return -item
+
+    def note(self, line: str) -> None:
+        """Write a line."""
+        with (Path(self.notes) / "order").open("a") as file:
+            file.write(f"{line}\n")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.base.errors import InputError
 from pipeline.check.study import problems
 from pipeline.engine import engines, names
 from pipeline.engine.local import LOCAL
-from tests.engine.starts import NoStart, Times, folder
+from tests.engine.starts import NoStart, Promised, Times, folder
 from tests.helpers import ROOT
 from tests.study import CATALOG, commands, quick_params, write_settings
 
@@ -89,6 +89,16 @@ def test_the_local_engine_starts_once_and_takes_an_item_when_it_is_asked_for(tmp
     assert np.array_equal(list(results), [table * item for item in range(1, 5)])
     assert len(list(tmp_path.glob("start-*"))) == 1
     assert LOCAL.once(folder) == os.getcwd()
+
+
+def test_the_next_item_begins_before_a_promised_result_is_there(tmp_path):
+    assert list(LOCAL.each(Promised(str(tmp_path)), range(3), "x")) == [0, -1, -2]
+    lines = (tmp_path / "order").read_text().splitlines()
+    assert lines.index("begin 1") < lines.index("end 0")
+    assert lines.index("begin 2") < lines.index("end 1")
+    for items, said in (([1, 99], "later"), ([99, 1], "later"), ([98], "at once")):
+        with pytest.raises(InputError, match=said):
+            list(LOCAL.each(Promised(str(tmp_path)), items, "x"))
 
 
 def test_what_the_local_engine_cannot_start_is_said_as_it_is():

@@ -25,7 +25,7 @@ from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import Pooling
 from pipeline.text import encoding
 from pipeline.text.settings import Tokenize
-from tests.engine.starts import Bad, NoStart, Times, folder
+from tests.engine.starts import Bad, NoStart, Promised, Times, folder
 from tests.geometry import test_run as geometry
 from tests.helpers import contents
 from tests.pool.dumps import draw_states, write_project, write_tokens
@@ -97,6 +97,15 @@ def test_items_are_taken_as_they_are_needed(cluster, rng):
 def test_once_runs_in_a_worker_that_is_where_the_driver_is(cluster):
     assert RAY.once(folder) == os.getcwd()
     assert RAY.once(os.getpid) != os.getpid()
+
+
+def test_a_worker_begins_the_next_item_before_a_promised_result_is_there(cluster, monkeypatch):
+    monkeypatch.setenv("DRILLCORE_WORKERS", "1")
+    assert list(RAY.each(Promised("notes"), range(4), "x")) == [0, -1, -2, -3]
+    lines = Path("notes/order").read_text().splitlines()
+    assert lines.index("begin 1") < lines.index("end 0")
+    with pytest.raises(InputError, match="later"):
+        list(RAY.each(Promised("notes"), [1, 99, 2], "x"))
 
 
 # errors
