@@ -16,7 +16,7 @@ def progress(items: Collection[Item], what: str, unit: str) -> Iterator[Item]:
 
 
 def bar(items: Iterable[object], what: str, unit: str, sizes: Sequence[int] | None = None) -> tqdm:
-    """The same to be moved by hand, by the size of each item in units, 1 where they are not given."""
+    """The same to be moved by hand, by the size of each item in units, 1 where they are not given; no unit: no bar."""
     total = sum(sizes) if sizes is not None else len(items) if isinstance(items, Sized) else None
-    scale = sizes is not None
-    return tqdm(total=total, desc=what, unit=unit, unit_scale=scale, delay=SECONDS, disable=None, leave=None)
+    scaled, hidden = sizes is not None, None if unit else True
+    return tqdm(total=total, desc=what, unit=unit, unit_scale=scaled, delay=SECONDS, disable=hidden, leave=None)

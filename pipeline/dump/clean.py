@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.base.errors import one_of
-from pipeline.dump.scratch import STORE, locked
+from pipeline.storage.folder import Folder
+from pipeline.storage.places import DUMPS
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class StoredDump:
         return f"{self.key}  {self.shards:4d} shards  {size}  {when}"
 
 
-def contents(store: Path = STORE) -> list[StoredDump]:
+def contents(store: Path = DUMPS) -> list[StoredDump]:
     """Every key in the store, oldest first."""
     dumps = []
     for folder in store.glob("*/"):
@@ -60,10 +61,11 @@ def summary(dumps: Sequence[StoredDump]) -> str:
     return f"{total / 1e6:.1f} MB; without them the disk has {(total - shared) / 1e6:.1f} MB more"
 
 
-def clear(key: str, store: Path = STORE) -> None:
-    """Remove the folder of a key. Raises InputError while a dump holds it."""
-    with locked(store / key) as folder:
-        shutil.rmtree(folder)
+def clear(key: str, store: Path = DUMPS) -> None:
+    """Remove the folder of a key. Raises InputError while a worker is at it."""
+    folder = Folder(store / key)
+    with folder.alone():
+        shutil.rmtree(folder.path)
 
 
 def tidied(remove: Sequence[str], everything: bool) -> Iterator[str]:
@@ -71,9 +73,9 @@ def tidied(remove: Sequence[str], everything: bool) -> Iterator[str]:
     dumps = contents()
     keys = [dump.key for dump in dumps]
     for key in remove:
-        one_of(key, keys, f"a key to remove from {STORE}")
+        one_of(key, keys, f"a key to remove from {DUMPS}")
     yield from map(str, dumps)
-    yield f"{STORE}: {len(dumps)} dumps, {summary(dumps)}"
+    yield f"{DUMPS}: {len(dumps)} dumps, {summary(dumps)}"
     for key in keys if everything else remove:
         clear(key)
         yield f"removed {key}"

@@ -15,7 +15,7 @@ from pipeline.formats.tokens import Tokens
 from pipeline.models.layers import layer_numbers
 from pipeline.readouts.registry import readout_of
 
-CODE = ("pipeline.dump.run", "pipeline.models.load")
+CODE = ("pipeline.dump.make", "pipeline.models.load")
 """they, the module of the readout, and all that they import, decide the bytes; other readouts, gate, checks, key and
 what fetches and lists files do not
 """

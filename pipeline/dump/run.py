@@ -1,52 +1,78 @@
-"""Run a model once over all sentences and keep hidden layers."""
+"""Run a model once over all sentences and keep hidden layers: shards are dealt out, made, and published together."""
 
-import functools
+import itertools
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from pipeline.base.errors import InputError
-from pipeline.dump import scratch, shards, space
-from pipeline.dump.host import Host
-from pipeline.dump.passes import Budget, Passes
-from pipeline.dump.plan import ShardPlan
-from pipeline.dump.shards import Receipt
+from pipeline.dump.make import Maker
+from pipeline.dump.publish import Places, facts_of, publish_once
+from pipeline.dump.ranks import Rank
+from pipeline.dump.settings import Dump
 from pipeline.dump.signals import finishing_first
-from pipeline.dump.work import Work, work_of
-from pipeline.dump.writer import Writer
+from pipeline.dump.work import Work, sizes_of, work_of
+from pipeline.engine.local import LOCAL
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
+from pipeline.storage import space
+from pipeline.storage.contract import Receipt, Store
 
 if TYPE_CHECKING:
-    from pipeline.dump.settings import Dump
+    from pipeline.engine.engines import Engine
+
+POLL = 0.5
+"""seconds between two looks at shards that other workers make"""
+
+Make = Callable[[int], "Future[Receipt] | Future[Receipt | None]"]
+"""the number of a shard -> its receipt, once it is there; None while another worker has it"""
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where a dump goes, and where it is built."""
+class Shards:
+    """What a worker starts from, wherever it runs: called, it loads the network and gives what makes a shard."""
 
-    out: Path
-    """folder of the shards"""
-    key: str
-    """name of the folder in which they are built (contract C6)"""
-    manifest: Path | None = None
-    """that of an earlier dump is removed before `out` changes"""
-    store: Path = scratch.STORE
-    """where dumps are built, in a folder for each key"""
+    network: Callable[[], PreTrainedModel]
+    """gives the network, on the device of the worker"""
+    work: Work
+    store: Store
+    progress: Callable[[int], object] = lambda tokens: None
+    """called with the tokens of each pass; not in another process"""
+
+    def __reduce__(self) -> tuple:
+        return Shards, (self.network, self.work, self.store)
+
+    def __call__(self) -> Make:
+        """The function that claims a shard, and makes it unless it is there and what was written."""
+        maker: list[Maker] = []  # the network is needed once something is missing
+
+        def make(number: int) -> "Future[Receipt] | Future[Receipt | None]":
+            claim, done = self.store.claim(self.work.name(number)), Future()  # type: ignore[var-annotated]
+            receipt = claim and claim.finished()
+            if claim is None or receipt:
+                done.set_result(receipt)
+                self.progress(self.work.read_for(self.work.shards[number]))
+                if claim:
+                    claim.release()
+                return done
+            if not maker:
+                maker.append(Maker(self.network(), self.work, self.progress))
+            return maker[0].make(number, claim)
+
+        return make
 
 
 def dump(  # noqa: PLR0913 - what the bytes of a dump are made of
     model: PreTrainedModel,
     ids: Sequence[np.ndarray],
     sentence_ids: np.ndarray,
-    settings: "Dump",
+    settings: Dump,
     places: Places,
     spans: np.ndarray | None = None,
     readout: Readout = PLAIN,
@@ -54,108 +80,120 @@ def dump(  # noqa: PLR0913 - what the bytes of a dump are made of
     """Write the states of all sentences as shards of C3 (or statistics) -> what the manifest says of them.
 
     ids: S arrays (T,); sentence_ids: (S,); spans (S, 2): of each sentence the first token whose states are kept and the
-    one after the last, None for all. Shards are built in a scratch folder named by the key and then hard-linked into
-    `places.out`: a run that was stopped or killed goes on after the shards it had finished, another key never sees
-    them, and the folder changes only once all are there. Computing runs ahead of writing by one record batch.
-
-    Raises InterruptedError after SIGINT or SIGTERM; InputError for a full or too small disk, for a dump of the same key
-    at the same time, and for states that are not finite or do not fit `settings.store`.
+    one after the last, None for all. `fill` says how, and what it raises.
     """
-    if not len(ids):
-        raise InputError("there are no sentences to dump: the tokenize stage gave none")
+    work = work_of(sizes_of(model, readout), ids, sentence_ids, settings, readout, spans)
+    facts = fill(Shards(lambda: model, work, places.built), places)
+    assert facts is not None, "a worker without a rank waits for all shards"
+    return facts
+
+
+def fill(
+    start: Shards,
+    places: Places,
+    rank: Rank = Rank(),  # noqa: B008 - it is frozen
+    engine: "Engine" = LOCAL,
+) -> dict[str, Any] | None:
+    """Make all shards of a work, or those of a rank, and publish them once all are there -> what the manifest says of
+    them; None where shards of other ranks are missing.
+
+    Any number of workers may fill one store at once. Each makes what no other has claimed, and waits at the end for
+    what others have. A run that was stopped or killed goes on after the shards it had finished, another key never sees
+    them, and `places.out` changes only once all are there.
+
+    Raises InterruptedError after SIGINT or SIGTERM; InputError for a full or too small disk, for a store that is being
+    cleared, and for states that are not finite or do not fit `settings.store`.
+    """
     space.writable(places.out)
-    work, built = work_of(model, ids, sentence_ids, settings, readout, spans), places.store / places.key
-    with scratch.locked(built) as folder, space.full_disk_explained(folder), finishing_first() as stop:
-        paths = [folder / f"shard-{number:05d}.arrow" for number in range(len(work.shards))]
-        earlier = [shards.finished(path) for path in paths]
-        announce(work, earlier)
-        have = sum(receipt["bytes"] for receipt in earlier if receipt)
-        space.check_space(folder, max(0, work.total_bytes - have), places.out, work.total_bytes)
-        receipts = write_missing(model, work, paths, earlier, stop)
-        if places.manifest:
-            places.manifest.unlink(missing_ok=True)
-        scratch.publish(folder, [path.name for path in paths], places.out)
-    return facts_of(work, [path.name for path in paths], receipts)
+    work, store = start.work, start.store
+    names = [work.name(number) for number in range(len(work.shards))]
+    with store.held(), space.full_disk_explained(store), finishing_first() as stop:
+        earlier = store.receipts(names)
+        announce(work, len(earlier), rank)
+        have = sum(receipt["bytes"] for receipt in earlier.values())
+        store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes)
+        made = make_all(start, rank.share(range(len(names))), stop, engine)
+        receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
+        if missing := len(names) - len(receipts):
+            print(f"rank {rank.number}: done; {missing} shards of other ranks are missing", file=sys.stderr)
+            return None
+        facts = facts_of(work, receipts)
+        publish_once(places, facts)
+    return facts
 
 
-def announce(work: Work, earlier: Sequence[Receipt | None]) -> None:
+def announce(work: Work, finished: int, rank: Rank) -> None:
     """Say on standard error how large a dump will be, and how much of it is there."""
     line = (
         f"{work.rows.sum():,} {work.keep.unit} x {len(work.layers)} layers x {work.dim}: "
         f"{work.total_bytes / 1e6:,.1f} MB in {len(work.shards)} shards"
     )
-    if finished := sum(receipt is not None for receipt in earlier):
-        line += f", {finished} of them finished before"
-    print(line, file=sys.stderr)
+    if rank.world > 1:
+        line += f", rank {rank.number} of {rank.world} makes {len(rank.share(work.shards))}"
+    print(line + (f", {finished} of them finished before" if finished else ""), file=sys.stderr)
 
 
-def write_missing(
-    model: PreTrainedModel,
-    work: Work,
-    paths: Sequence[Path],
-    earlier: Sequence[Receipt | None],
-    stop: Callable[[], str | None],
-) -> list[Receipt]:
-    """Write the shards that have no receipt of an earlier run -> the receipts of all.
+def make_all(
+    start: Shards, numbers: Sequence[int], stop: Callable[[], str | None], engine: "Engine"
+) -> dict[int, Receipt]:
+    """Make the shards of these numbers, or wait for other workers that do -> their receipts.
 
-    Raises InterruptedError after the shard at hand when `stop` gives a reason to.
+    What a worker leaves unmade that was killed is taken over. Raises InterruptedError, after the shard at hand, when
+    `stop` gives a reason to.
     """
-    finished = [receipt for receipt in earlier if receipt]
-    if len(finished) == len(earlier):
-        return finished
-    host = Host(work.schema, work.largest_record, model.device)
-    budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
-    passes = Passes(
-        model, work.readout, work.ids, work.layers, work.keep, work.settings.store, host, budget, work.spans
-    )
-    written: dict[int, Future[Receipt]] = {}
-    tokens = int(work.lengths.sum())
-    with (
-        tqdm(total=tokens, unit="tok", unit_scale=True, desc="dump", mininterval=1, disable=None) as progress,
-        Writer() as writer,
-    ):
-        for number, (shard, path) in enumerate(zip(work.shards, paths)):
-            if earlier[number]:
-                progress.update(work.read_for(shard))
-            else:
-                writer.open(path, work.schema)
-                write_shard(shard, work, passes, writer, progress.update)
-                written[number] = writer.finish()
-            if reason := stop():
-                writer.wait()
-                raise InterruptedError(
-                    f"stopped by {reason} after shard {number + 1} of {len(paths)}, which {path.parent} keeps: "
-                    "run again to go on"
-                )
-    return [receipt or written[number].result() for number, receipt in enumerate(earlier)]
+    work, store = start.work, start.store
+    tokens = sum(work.read_for(work.shards[number]) for number in numbers)
+    made: dict[int, Receipt] = {}
+    with tqdm(total=tokens, unit="tok", unit_scale=True, desc="dump", mininterval=1, disable=None) as progress:
+        todo, start = list(numbers), replace(start, progress=progress.update)
+        while todo:
+            made |= make_some(start, todo, stop, engine, progress)
+            start = replace(start, progress=lambda tokens: None)  # it was counted
+            elsewhere = [number for number in todo if number not in made]
+            todo = wait_for(elsewhere, work, store, stop, made)
+    return made
 
 
-def write_shard(
-    shard: ShardPlan, work: Work, passes: Passes, writer: Writer, progress: Callable[[int], object]
-) -> None:
-    """Run the record batches of a shard and hand them to the writer."""
-    for record in shard:
-        columns, ready = passes.run(record, progress)
-        writer.put(ready, functools.partial(work.index, record), columns)
+def make_some(
+    start: Shards, numbers: Sequence[int], stop: Callable[[], str | None], engine: "Engine", progress: tqdm
+) -> dict[int, Receipt]:
+    """Make the shards of these numbers that no other worker has -> their receipts."""
+    made: dict[int, Receipt] = {}
+    wanted, shards, tokens = itertools.takewhile(lambda number: not stop(), numbers), start.work.shards, 0
+    for number, receipt in zip(numbers, engine.each(start, wanted, "dump", unit="", network=True)):
+        tokens += start.work.read_for(shards[number])
+        progress.update(max(0, tokens - progress.n))  # what another process has done; here it was counted pass by pass
+        if receipt:
+            made[number] = receipt
+        last = number
+    if reason := stop():
+        raise stopped(reason, f"shard {last + 1} of {len(shards)}", start.store)
+    return made
 
 
-def facts_of(work: Work, names: Sequence[str], receipts: Sequence[Receipt]) -> dict[str, Any]:
-    """What the manifest says of the shards (`pipeline.formats.manifest`)."""
-    return {
-        "readout": str(work.readout),
-        "layers": work.layers,
-        "dim": work.dim,
-        "keep": work.settings.keep,
-        "store": work.settings.store,
-        "sentences": len(work.ids),
-        "tokens": int(work.kept.sum()),
-        "shards": [
-            {
-                "name": name,
-                "sentences": sum(len(sentences) for record in shard for sentences in record),
-                "tokens": work.tokens_of(shard),
-                **receipt,
-            }
-            for name, shard, receipt in zip(names, work.shards, receipts)
-        ],
-    }
+def wait_for(
+    numbers: Sequence[int], work: Work, store: Store, stop: Callable[[], str | None], made: dict[int, Receipt]
+) -> list[int]:
+    """Wait until other workers have made their shards, whose receipts are added to `made` -> those that one left unmade
+    and nobody has.
+    """
+    left, said = list(numbers), False
+    while left:
+        there = store.receipts([work.name(number) for number in left if not store.claimed(work.name(number))])
+        free = [number for number in left if not store.claimed(work.name(number)) and work.name(number) not in there]
+        made |= {number: there[work.name(number)] for number in left if work.name(number) in there}
+        left = [number for number in left if number not in made]
+        if free or not left:
+            return free
+        if not said:
+            print(f"waiting for {len(left)} shards that other workers make", file=sys.stderr)
+            said = True
+        if reason := stop():
+            raise stopped(reason, f"its own shards; {len(left)} are in the making elsewhere", store)
+        time.sleep(POLL)
+    return []
+
+
+def stopped(reason: str, after: str, store: Store) -> InterruptedError:
+    """The error for a wish to stop that was granted."""
+    return InterruptedError(f"stopped by {reason} after {after}, which {store} keeps: run again to go on")

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from transformers import PreTrainedModel
 
+from pipeline.base.errors import InputError
 from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
 from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
 from pipeline.models.layers import depth_of, layer_numbers
@@ -62,34 +63,53 @@ class Work:
         """Tokens that the network reads for a shard."""
         return int(self.lengths[sentences_of(shard)].sum())
 
+    def name(self, number: int) -> str:
+        """The file of a shard: names sort in the order of the plan."""
+        return f"shard-{number:05d}.arrow"
+
     def index(self, record: RecordPlan) -> tuple[np.ndarray, np.ndarray]:
         """The first two columns of a record batch."""
         sentences = np.concatenate(record)
         return self.keep.index(self.sentence_ids[sentences], self.kept[sentences])
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """What a plan needs to know of a network, which need not be where the plan is made."""
+
+    depth: int
+    """its blocks"""
+    shape: tuple[int, ...]
+    """of what the readout reads of a token, (D,), or of a sentence, (H, N, M)"""
+
+
+def sizes_of(model: PreTrainedModel, readout: Readout) -> Sizes:
+    """The sizes of a network that is here."""
+    return Sizes(depth_of(model), readout.shape_of(model))
+
+
 def work_of(
-    model: PreTrainedModel,
+    sizes: Sizes,
     ids: Sequence[np.ndarray],
     sentence_ids: np.ndarray,
     settings: "Dump",
     readout: Readout,
     spans: np.ndarray | None = None,
 ) -> Work:
-    """The work of a dump. It depends on the model's and the readout's sizes, the settings, and lengths and spans of the
-    sentences alone.
+    """The work of a dump. It depends on the sizes, the settings, and lengths and spans of the sentences alone.
 
     spans (S, 2): what is kept of each sentence; None: all its tokens.
     """
+    if not len(ids):
+        raise InputError("there are no sentences to dump: the tokenize stage gave none")
     assert str(readout) == ("state" if settings.keep == "state" else settings.readout), "it is what the key says"
-    layers, keep = layer_numbers(settings.layers, depth_of(model), readout.first), KEEPS[settings.keep]
-    shape = readout.shape_of(model)
-    schema = keep.schema(layers, shape, settings.store)
+    layers, keep = layer_numbers(settings.layers, sizes.depth, readout.first), KEEPS[settings.keep]
+    schema = keep.schema(layers, sizes.shape, settings.store)
     lengths = np.array([len(array) for array in ids])
     spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
     kept = spans[:, 1] - spans[:, 0]
     rows = keep.rows(kept)
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
     plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, spans, keep.record_rows)
-    dim = math.prod(shape)
+    dim = math.prod(sizes.shape)
     return Work(settings, readout, ids, sentence_ids, spans, lengths, kept, rows, layers, dim, keep, schema, plan)

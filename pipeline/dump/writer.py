@@ -1,16 +1,17 @@
 """A thread that writes shards while the next record batch is computed."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dump.shards import Receipt, Shard
+from pipeline.dump.shards import Shard
 from pipeline.formats import states
+
+if TYPE_CHECKING:  # where a shard lies decides none of its bytes
+    from pipeline.storage.contract import Claim, Receipt
 
 Index = Callable[[], tuple[np.ndarray, np.ndarray]]
 """makes the two columns of the index"""
@@ -19,7 +20,7 @@ Index = Callable[[], tuple[np.ndarray, np.ndarray]]
 class Writer:
     """One job at a time: the next waits for it, so that memory of the host is never filled while it is written.
 
-    An error in the thread is raised where the next job is handed over, or at the end.
+    An error in the thread is raised where the next job is handed over, or by the result of `finish`.
     """
 
     def __init__(self) -> None:
@@ -27,45 +28,35 @@ class Writer:
         self.job: Future[Any] | None = None
         self.shard: Shard | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.wait()
-        finally:
-            self.thread.shutdown(cancel_futures=True)
-            if self.shard:
-                self.shard.abandon()
-
-    def wait(self) -> None:
-        """Wait for the job at hand. Raises what it raised."""
+    def _hand_over(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         if self.job:
             self.job.result()
-
-    def _hand_over(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        self.wait()
         self.job = self.thread.submit(function, *arguments)
         return self.job
 
-    def open(self, path: Path, schema: pa.Schema) -> None:
-        """Begin a shard."""
-        self.shard, self.schema = Shard(path, schema), schema
+    def open(self, claim: "Claim", schema: pa.Schema) -> None:
+        """Begin a shard that was claimed."""
+        self.shard, self.schema = Shard(claim, schema), schema
 
     def put(self, ready: Callable[[], None], index: Index, columns: list[np.ndarray]) -> None:
         """Have a record batch written: wait until it is `ready`, make its index, write both."""
 
         def write(shard: Shard, schema: pa.Schema) -> None:
             ready()
-            shard.writer.write_batch(states.record_batch([*index(), *columns], schema))
+            shard.write(states.record_batch([*index(), *columns], schema))
 
         self._hand_over(write, self.shard, self.schema)
 
-    def finish(self) -> Future[Receipt]:
-        """Have the shard flushed and named -> its receipt, once that is done."""
+    def finish(self) -> "Future[Receipt]":
+        """Have the shard published -> its receipt, once that is done."""
         job = self._hand_over(Shard.finish, self.shard)
         self.shard = None  # what fails from here on is cleared away by `Shard.finish`
         return job
+
+    def abandon(self) -> None:
+        """Remove what there is of a shard that was begun and will not be finished."""
+        if self.job:
+            wait([self.job])
+        if self.shard:
+            self.shard.abandon()
+        self.shard = None

@@ -1,7 +1,7 @@
 """What an engine does, and the engine that a name stands for."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipeline.engine.local import LOCAL
 from pipeline.engine.names import chosen
@@ -15,19 +15,20 @@ class Engine(Protocol):
 
     def each(
         self,
-        start: Callable[[], Callable[[Item], Result]],
+        start: Callable[[], Callable[[Item], Any]],
         items: Iterable[Item],
         what: str,
         unit: str = "it",
         sizes: Sequence[int] | None = None,
         network: bool = False,
-    ) -> Iterator[Result]:
+    ) -> Iterator[Any]:
         """The results of a function, in the order of the items, which are taken as they are needed.
 
         start: can be pickled, and makes the function once in each worker. The function gives a result, or a Future of
-        one: then the next item begins before the result is there. what, unit and the sizes of the items, in
-        units, are for the bar; network: whether the function runs one, which a GPU does faster. An InputError of the
-        function is raised as it is. The number of results that wait for an earlier one is bounded.
+        one: then the next item begins before the result is there. what, unit and the sizes of the items, in units, are
+        for the bar, which is not shown without a unit; network: whether the function runs one, which a GPU does faster.
+
+        An InputError of the function is raised as it is. The number of results that wait for an earlier one is bounded.
         """
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.base.progress import bar
 
@@ -16,13 +16,13 @@ class Local:
 
     def each(
         self,
-        start: Callable[[], Callable[[Item], Result]],
+        start: Callable[[], Callable[[Item], Any]],
         items: Iterable[Item],
         what: str,
         unit: str = "it",
         sizes: Sequence[int] | None = None,
         network: bool = False,
-    ) -> Iterator[Result]:
+    ) -> Iterator[Any]:
         """The results, one by one."""
         with bar(items, what, unit, sizes) as shown:
             for result, size in zip(in_turn(start(), items), chain(sizes or (), repeat(1))):
@@ -34,9 +34,9 @@ class Local:
         return function()
 
 
-def in_turn(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_turn(work: Callable[[Item], Any], items: Iterable[Item]) -> Iterator[Any]:
     """The result of each item. That of a Future is waited for once the next item has begun."""
-    promised: Future[Result] | None = None
+    promised: Future | None = None
     for item in items:
         result = work(item)
         if promised is not None:

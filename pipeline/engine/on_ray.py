@@ -102,13 +102,13 @@ class Ray:
 
     def each(
         self,
-        start: Callable[[], Callable[[Item], Result]],
+        start: Callable[[], Callable[[Item], Any]],
         items: Iterable[Item],
         what: str,
         unit: str = "it",
         sizes: Sequence[int] | None = None,
         network: bool = False,
-    ) -> Iterator[Result]:
+    ) -> Iterator[Any]:
         """The results in order, of as many actors as there is room for."""
         rest, known = iter(items), items if isinstance(items, Sized) else sizes
         begun = list(islice(rest, 1))
@@ -117,7 +117,7 @@ class Ray:
         connect()
         count, threads, resources = shape(network)
         count = count if known is None else min(count, len(known))
-        deal: Deal[Item, Result] = Deal(chain(begun, rest), AHEAD * count)
+        deal: Deal[Item, Any] = Deal(chain(begun, rest), AHEAD * count)
         size = chain(sizes or (), repeat(1))
         with bar(items, what, unit, sizes) as shown, place(threads) as where:
             workers = Workers(start, where, count, resources, what)
@@ -136,7 +136,7 @@ class Ray:
 
     def once(self, function: Callable[[], Result], network: bool = False) -> Result:
         """The result of one actor."""
-        (result,) = self.each(Once(function), [None], "worker", sizes=[1], network=network)
+        (result,) = self.each(Once(function), [None], "worker", unit="", network=network)
         return result
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.dump import run
+from pipeline.dump.publish import Places
 from pipeline.dump.settings import Dump
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
@@ -27,12 +28,14 @@ SETTINGS = Dump(
 )
 
 PROGRAM = f"""
-import os, random, signal, sys, threading, time
+import json, os, random, signal, sys, threading, time
 from pathlib import Path
 import numpy as np, torch, tqdm
 from pipeline.base import cli
 from pipeline.dump import run
+from pipeline.dump.ranks import Rank
 from pipeline.dump.settings import Dump
+from pipeline.dump.work import sizes_of, work_of
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts import plain
@@ -46,9 +49,27 @@ ids = [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(
 settings = {SETTINGS!r}
 honest = plain.hidden_layers
 
-def dump(out, store, pause=0.0):
+def dump(out, store, pause=0.0, rank=0, world=1):
+    # which shards were made here, and that they were published, goes to standard output
     plain.hidden_layers = lambda *args: time.sleep(pause) or honest(*args)
-    return run.dump(model, ids, np.arange(len(ids)), settings, run.Places(Path(out), "key", store=Path(store)))
+    work = work_of(sizes_of(model, plain.PLAIN), ids, np.arange(len(ids)), settings, plain.PLAIN)
+    manifest = Path(out + ".json")
+
+    def finish(facts):
+        print("published", flush=True)
+        manifest.write_text(json.dumps(facts | {{"key": "key"}}))
+
+    class Maker(run.Maker):
+        def make(self, number, claim):
+            print("made", number, flush=True)
+            return super().make(number, claim)
+
+    start_maker, run.Maker = run.Maker, Maker
+    places = run.Places(Path(out), "key", manifest, store=Path(store), finish=finish)
+    try:
+        return run.fill(run.Shards(lambda: model, work, places.built), places, Rank(rank, world))
+    finally:
+        run.Maker = start_maker
 """
 
 
@@ -84,7 +105,7 @@ def dump(tmp_path, settings):
     """A function: dump sentences into a folder below tmp_path -> the facts; other settings by name."""
 
     def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, spans=None, **changes):
-        places = run.Places(tmp_path / out, key, manifest, tmp_path / scratch)
+        places = Places(tmp_path / out, key, manifest, tmp_path / scratch)
         changed = replace(settings, **changes)
         return run.dump(model, *given, changed, places, spans, readout_of(changed.keep, changed.readout))
 

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipeline.base.errors import InputError
-from pipeline.dump import clean, scratch
+from pipeline.dump import clean
+from pipeline.storage.folder import Folder
+from pipeline.storage.places import DUMPS
 from tests.helpers import ROOT, run
 
 
@@ -15,11 +18,11 @@ from tests.helpers import ROOT, run
 def store(model, dump, sentences, tmp_path):
     """Two dumps in .drillcore/dumps: `key`, whose shards are linked elsewhere, and `other`, whose are not."""
     given = sentences(900)
-    dump(model, given, scratch=scratch.STORE)
-    dump(model, given, scratch=scratch.STORE, key="other", out="copy")
+    dump(model, given, scratch=DUMPS)
+    dump(model, given, scratch=DUMPS, key="other", out="copy")
     for path in (tmp_path / "copy").iterdir():
         path.unlink()
-    return tmp_path / scratch.STORE
+    return tmp_path / DUMPS
 
 
 def test_contents_by_the_files(store):
@@ -65,7 +68,7 @@ def test_what_a_dump_renames_and_another_clears_while_one_looks_is_left_out(tmp_
 
 
 def test_clearing_removes_a_key_and_nothing_that_was_published(store, tmp_path):
-    with scratch.locked(store / "key"), pytest.raises(InputError, match="is writing or clearing"):
+    with Folder(store / "key").held(), pytest.raises(InputError, match="is writing or clearing"):
         clean.clear("key", store)
     clean.clear("key", store)
     assert [path.name for path in store.iterdir()] == ["other"]
@@ -83,8 +86,11 @@ def test_the_command_shows_and_clears_the_store(store, tmp_path):
     assert "'othr': did you mean other?" in unknown.stderr
     assert "removed other" in command("--remove", "other").stdout
     assert [path.name for path in store.iterdir()] == ["key"]
-    with scratch.locked(store / "key"):
-        assert f"process {os.getpid()} is writing" in command("--all").stderr
+    folder = Folder(store / "key")
+    with folder.held():
+        claim = folder.claim("shard-00000.arrow")
+        assert f"process {os.getpid()} on {socket.gethostname()} is writing" in command("--all").stderr
+        claim.release()
     assert "removed key" in command("--all").stdout
     assert list(store.iterdir()) == []
     assert list((tmp_path / "out").glob("*.arrow")), "what was published stays"

@@ -133,7 +133,10 @@ def test_what_decides_no_bytes_is_not_among_the_code():
     files = {file.relative_to(ROOT / "pipeline").as_posix() for file in code.closure(*key.CODE)}
     assert files >= {"dump/plan.py", "dump/passes.py", "dump/shards.py", "models/rwkv6.py", "models/checkpoints.py"}
     assert files >= {"formats/states.py", "formats/statistics.py", "models/layers.py", "models/load.py"}
-    aside = {f"dump/{name}.py" for name in ("gate", "checks", "clean", "key", "settings")}
+    aside = {
+        f"dump/{name}.py"
+        for name in ("gate", "checks", "clean", "key", "settings", "run", "publish", "ranks", "network")
+    }
     aside |= {"models/weights.py", "base/cli.py", "base/settings.py", "formats/tokens.py"}
     assert not files & aside
     assert {file.split("/")[0] for file in files} == {"__init__.py", "base", "dump", "formats", "models", "readouts"}
@@ -166,5 +169,5 @@ def test_parts_say_what_the_key_is_made_of(settings):
     assert parts["tokens"] == TOKENS.fingerprint
     assert (parts["layers"], parts["kernel"], parts["dtype"]) == ([0, 2], None, "float32")
     assert parts["versions"].keys() == {"torch", "transformers", "pyarrow"}
-    assert "pipeline/dump/run.py" in parts["code"]
+    assert "pipeline/dump/make.py" in parts["code"]
     assert "gate_tokens" not in parts

@@ -1,17 +1,19 @@
-"""A shard has its name only when it is what was written, and keeps it only while it is."""
+"""A shard in a folder has its name only when it is what was written, and keeps it only while it is."""
 
 import errno
 import hashlib
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.dump import shards
-from pipeline.dump.shards import Shard, finished
+from pipeline.dump.shards import Shard
 from pipeline.formats import states
+from pipeline.storage import folder
+from pipeline.storage.folder import Folder, finished
 
 SCHEMA = states.schema([0, 1], 4, "float16")
 
@@ -19,8 +21,8 @@ SCHEMA = states.schema([0, 1], 4, "float16")
 def small_shard(path, ids=(3, 3, 5)):
     """A finished shard -> its receipt."""
     columns = [np.array(ids), np.arange(len(ids), dtype=np.int32), *[np.ones((len(ids), 4), np.float16)] * 2]
-    shard = Shard(path, SCHEMA)
-    shard.writer.write_batch(states.record_batch(columns, SCHEMA))
+    shard = Shard(Folder(path.parent).claim(path.name), SCHEMA)
+    shard.write(states.record_batch(columns, SCHEMA))
     return shard.finish()
 
 
@@ -34,16 +36,19 @@ def test_a_receipt_is_json_beside_the_shard_and_true(tmp_path):
 
 
 def test_a_shard_has_no_name_before_it_is_finished(tmp_path):
-    shard = Shard(tmp_path / "a.arrow", SCHEMA)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.arrow.part"]
+    shard = Shard(Folder(tmp_path).claim("a.arrow"), SCHEMA)
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names[1] == "a.arrow.claim"
+    assert re.fullmatch(r"a\.arrow\.[0-9a-f]{8}\.part", names[0])
     shard.abandon()
     assert list(tmp_path.iterdir()) == []
     assert finished(tmp_path / "a.arrow") is None
 
 
-def test_what_an_earlier_run_left_half_written_is_written_over(tmp_path):
-    (tmp_path / "a.arrow.part").write_bytes(b"x" * 10**6)
+def test_what_an_earlier_run_left_half_written_is_taken_away(tmp_path):
+    (tmp_path / "a.arrow.01234567.part").write_bytes(b"x" * 10**6)
     assert small_shard(tmp_path / "a.arrow")["bytes"] == (tmp_path / "a.arrow").stat().st_size < 10**6
+    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize("failing", ["fsync", "write_text", "rename"])
@@ -51,12 +56,12 @@ def test_what_fails_at_the_end_leaves_no_shard(tmp_path, monkeypatch, failing):
     def fail(*args, **kwargs):
         raise OSError(errno.EIO, "input/output error")
 
-    owner = {"fsync": os, "write_text": shards, "rename": shards.Path}[failing]
+    owner = {"fsync": os, "write_text": folder, "rename": folder.Path}[failing]
     with monkeypatch.context() as patch:
         patch.setattr(owner, failing, fail)
         with pytest.raises(OSError, match="input/output error"):
             small_shard(tmp_path / "a.arrow")
-    assert not list(tmp_path.glob("*.arrow*"))
+    assert not list(tmp_path.glob("*.arrow*"))  # no claim either
     assert small_shard(tmp_path / "a.arrow") == finished(tmp_path / "a.arrow")
 
 
@@ -105,8 +110,8 @@ def test_a_damaged_shard_is_named_and_taken_away(tmp_path, damage, capsys):
 
 def test_a_damaged_shard_is_taken_out_of_dvcs_cache_and_others_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = [shards.Path(f"{number}.arrow") for number in range(2)]
-    cached = [shards.CACHE / f"files/md5/0{number}/abc" for number in range(2)]
+    names = [Path(f"{number}.arrow") for number in range(2)]
+    cached = [folder.CACHE / f"files/md5/0{number}/abc" for number in range(2)]
     for name, link in zip(names, cached):
         small_shard(name)
         link.parent.mkdir(parents=True)

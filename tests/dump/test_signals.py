@@ -59,7 +59,7 @@ def test_a_signal_ends_a_dump_after_the_shard_at_hand_and_it_goes_on(program, un
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    code, finished, left = json.loads(out)
+    code, finished, left = json.loads(out.splitlines()[-1])
     assert code == 130
     assert left == []
     assert f"{name}: stopping after the shard at hand" in err

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from pipeline.base.errors import InputError
-from pipeline.dump import space
+from pipeline.storage import space
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

@@ -14,7 +14,7 @@ MARGIN = 1.05
 
 
 @contextmanager
-def full_disk_explained(folder: Path) -> Iterator[None]:
+def full_disk_explained(folder: object) -> Iterator[None]:
     """Turn the system's error for a full disk into one that says what is left and what to do."""
     try:
         yield

@@ -1,0 +1,71 @@
+"""What a store of shards is: whoever makes them needs no more."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+
+class Receipt(TypedDict):
+    """What lies beside a finished shard."""
+
+    bytes: int
+    sha256: str
+
+
+class Claim(Protocol):
+    """A shard that is ours to make until it is published or released. Claims save time and decide nothing.
+
+    A shard is a function of its key, and publishing is atomic. So two workers that both make one lose time alone.
+    """
+
+    part: Path
+    """a file on a disk of this machine to write the shard to"""
+
+    def finished(self) -> Receipt | None:
+        """The receipt, if the shard is there and what was written; what is not is taken away."""
+        ...
+
+    def renew(self) -> None:
+        """We are still at it."""
+        ...
+
+    def publish(self, receipt: Receipt) -> None:
+        """Give the shard its name, with all that was written to `part`."""
+        ...
+
+    def release(self) -> None:
+        """Leave the shard to others; what is unfinished is removed. Once published, or a second time, it is nothing."""
+        ...
+
+
+class Store(Protocol):
+    """The shards of one key."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """While a worker is at it, so that nobody clears it."""
+        ...
+
+    def claim(self, name: str) -> Claim | None:
+        """Claim a shard; None while another worker has it."""
+        ...
+
+    def claimed(self, name: str) -> bool:
+        """Whether a worker has a shard."""
+        ...
+
+    def receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
+        """Those of shards that are there by name and size. `Claim.finished` looks at what is in them."""
+        ...
+
+    def check_space(self, needed: int, out: Path, total: int) -> None:
+        """Raise InputError where there is no room for the bytes still `needed`, or for the `total` at `out`."""
+        ...
+
+    def published(self, names: Sequence[str], out: Path) -> bool:
+        """Whether the folder `out` has exactly these shards."""
+        ...
+
+    def publish(self, names: Sequence[str], out: Path) -> None:
+        """Let the folder `out` have exactly these shards."""
+        ...
