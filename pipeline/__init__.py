@@ -46,6 +46,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
     stats      numbers in, numbers out: ranks, bootstrap, tests, bands, folds
     engine     a function over items: in this process, or in many of a Ray cluster
     catalog    names of datasets, models and baselines; fetching and hashing their files
+    storage    where shards lie while they are made, by any number of workers
     formats    every file that one stage writes and another reads: columns, write, read, check
     models     a catalogue entry -> a network; what a layer is (C1); RWKV-4 to 7
     text       sources of pairs, tokenizers

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 POLL = 0.5
 """seconds between two looks at shards that other workers make"""
 
-Make = Callable[[int], "Future[Receipt] | Future[Receipt | None]"]
+Made = Future[Receipt] | Future[None]
+Make = Callable[[int], Made]
 """the number of a shard -> its receipt, once it is there; None while another worker has it"""
 
 
@@ -52,10 +53,11 @@ class Shards:
         """The function that claims a shard, and makes it unless it is there and what was written."""
         maker: list[Maker] = []  # the network is needed once something is missing
 
-        def make(number: int) -> "Future[Receipt] | Future[Receipt | None]":
-            claim, done = self.store.claim(self.work.name(number)), Future()  # type: ignore[var-annotated]
+        def make(number: int) -> Made:
+            claim = self.store.claim(self.work.name(number))
             receipt = claim and claim.finished()
             if claim is None or receipt:
+                done: Future[Any] = Future()
                 done.set_result(receipt)
                 self.progress(self.work.read_for(self.work.shards[number]))
                 if claim:
@@ -159,7 +161,7 @@ def make_some(
 ) -> dict[int, Receipt]:
     """Make the shards of these numbers that no other worker has -> their receipts."""
     made: dict[int, Receipt] = {}
-    wanted, shards, tokens = itertools.takewhile(lambda number: not stop(), numbers), start.work.shards, 0
+    wanted, shards, tokens, last = itertools.takewhile(lambda number: not stop(), numbers), start.work.shards, 0, -1
     for number, receipt in zip(numbers, engine.each(start, wanted, "dump", unit="", network=True)):
         tokens += start.work.read_for(shards[number])
         progress.update(max(0, tokens - progress.n))  # what another process has done; here it was counted pass by pass

@@ -18,6 +18,7 @@ def shards_of(folder):
 
 WORKERS = """
 def worker(name, **options):
+    Path(name).touch()
     child = os.fork()
     if not child:
         log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -178,11 +179,11 @@ while len(made) < {len(alone[0])}:
     children = [worker("log", **rank) for rank in ranks]
     random.shuffle(children)
     for child in children:
-        time.sleep(random.uniform(0, seconds / 2))
+        time.sleep(random.uniform(0, seconds / 10))
         os.kill(child, signal.SIGKILL)
         kills += end(child) == -signal.SIGKILL
         look()
-    seconds *= 1.1  # so that it ends on a busy machine too
+    seconds *= 1.2  # so that it ends on a busy machine too
 dump("out", "store")
 look()
 print(kills, max(len(times) for times in made.values()))

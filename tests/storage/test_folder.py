@@ -42,7 +42,7 @@ def test_who_has_claimed_a_shard_is_named(tmp_path):
             pass
         for claim in claims:
             claim.release()
-        with pytest.raises(InputError, match="^another process is writing"), folder.alone():
+        with pytest.raises(InputError, match=r"^another process is writing"), folder.alone():
             pass
 
 
