@@ -11,7 +11,9 @@ names and bytes no engine decides, and results in order. That is a queue of a hu
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, repeat
@@ -35,7 +37,7 @@ with needs_extra("ray"):
     import ray
 
 from pipeline.engine.dealing import Deal  # noqa: E402
-from pipeline.engine.workers import AHEAD, Failure, Workers, place  # noqa: E402
+from pipeline.engine.workers import AHEAD, Failure, Kind, Workers, place  # noqa: E402
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,15 +52,26 @@ def connect() -> None:
     if address and address.startswith("ray://"):
         raise InputError(f"{ADDRESS} is {address!r}, a client's address: run on a machine of the cluster with auto")
     try:
-        if address and address != "local":
-            init(address=address)
-        else:
-            init(address="local", num_cpus=cores(), include_dashboard=False)
+        with own_signals():
+            if address and address != "local":
+                init(address=address)
+            else:
+                init(address="local", num_cpus=cores(), include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
             f"no Ray answers at {ADDRESS} {address!r} ({first_line(error)}): start one there (ray start --head), or "
             f"leave {ADDRESS} out for one of this machine"
         ) from error
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Keep what this process does on signals, which Ray would change: a dump finishes its shards first."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    with suppress(ValueError):  # not the main thread, so that Ray left them alone too
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def cores() -> int:
@@ -75,15 +88,19 @@ def number_of(variable: str, default: int) -> int:
     return int(text) or default
 
 
-def shape(network: bool) -> tuple[int, int, dict[str, float]]:
-    """How many actors there are room for, their threads, and what each of them takes of its node."""
+def shape(network: bool) -> tuple[int, Kind]:
+    """How many actors there are room for, and what each of them takes of its node. InputError for wrong variables."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     threads, gpus = number_of("DRILLCORE_THREADS", 1), number_of("DRILLCORE_GPUS", 1)
-    on_cpu = not network or os.environ.get("DRILLCORE_DEVICE", "").startswith("cpu")
+    device = os.environ.get("DRILLCORE_DEVICE", "")
+    if network and device.startswith("cuda:"):
+        raise InputError(f"DRILLCORE_DEVICE is {device!r}, but each worker has a GPU of its own: say cuda, or nothing")
+    on_cpu = not network or device.startswith("cpu")
     of_gpus = 0 if on_cpu else sum(int(node.get("GPU", 0)) // gpus for node in nodes)
     of_cpus = sum(int(node.get("CPU", 0)) // threads for node in nodes)
     count = min(max(1, of_gpus or of_cpus), number_of("DRILLCORE_WORKERS", 10**6))
-    return count, threads, {"num_cpus": 0, "num_gpus": gpus} if of_gpus else {"num_cpus": threads}
+    job = ray.get_runtime_context().get_job_id()
+    return count, Kind(threads, 0, gpus, job) if of_gpus else Kind(threads, threads, 0, job)
 
 
 @dataclass(frozen=True)
@@ -115,12 +132,12 @@ class Ray:
         if not begun:  # Ray takes seconds to start
             return
         connect()
-        count, threads, resources = shape(network)
+        count, kind = shape(network)
         count = count if known is None else min(count, len(known))
         deal: Deal[Item, Any] = Deal(chain(begun, rest), AHEAD * count)
         size = chain(sizes or (), repeat(1))
-        with bar(items, what, unit, sizes) as shown, place(threads) as where:
-            workers = Workers(start, where, count, resources, what)
+        with bar(items, what, unit, sizes) as shown, place(kind.threads) as where:
+            workers = Workers(start, where, count, kind, what)
             try:
                 while not deal.over:
                     workers.feed(deal)

@@ -4,7 +4,9 @@ It is sent there by value and imports nothing of ours at the top: a machine that
 to say so.
 """
 
+import gc
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -27,10 +29,11 @@ class Place:
 
 
 class Worker:
-    """An actor: it makes the function when the first item comes, and keeps it."""
+    """An actor: it makes a function when its first item comes, and keeps it."""
 
     def __init__(self) -> None:
         self.work: Callable[[Any], Any] | None = None
+        self.made_of = ""
         self.turn = threading.Lock()
 
     def ready(self, place: Place) -> tuple[str, str, bool]:
@@ -50,8 +53,18 @@ class Worker:
         Of the calls that run at once, one works. The next begins once it has its result, or a promise of it.
         """
         with self.turn:
-            if self.work is None:
+            if self.work is None or self.made_of != start[0].hex():
                 self.ready(place)  # a worker may have begun anew since it was asked
-                self.work = ray.get(start[0])()
+                self.work = None  # before another takes memory
+                self.work, self.made_of = ray.get(start[0])(), start[0].hex()
             result = self.work(item)
         return result.result() if isinstance(result, Future) else result
+
+    def forget(self, start: list[ray.ObjectRef]) -> None:
+        """Give back the memory of the function that was made of this."""
+        with self.turn:
+            if self.made_of == start[0].hex():
+                self.work = None
+                gc.collect()
+                if "torch" in sys.modules:
+                    sys.modules["torch"].cuda.empty_cache()

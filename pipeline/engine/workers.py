@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,18 +62,47 @@ def place(threads: int) -> Iterator[worker.Place]:
         token.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What actors are alike in."""
+
+    threads: int
+    cpus: int
+    gpus: int
+    job: str
+    """of Ray: another after it was shut down"""
+
+
+IDLE: dict[Kind, list[Any]] = {}
+"""actors that have nothing to do: what they have imported, which takes seconds, is of use to the next call"""
+
+
+def hired(kind: Kind, count: int) -> list[Any]:
+    """So many actors: those that are idle, and new ones. Others that are idle give their places back."""
+    idle = IDLE.pop(kind, [])
+    for others in (idle[count:], *IDLE.values()):
+        dismiss(others)
+    IDLE.clear()
+    ray.cloudpickle.register_pickle_by_value(worker)
+    made = ray.remote(worker.Worker).options(
+        num_cpus=kind.cpus, num_gpus=kind.gpus, max_restarts=-1, max_task_retries=0, max_concurrency=AT_ONCE + 1
+    )
+    return idle[:count] + [made.remote() for _ in range(count - len(idle))]
+
+
+def dismiss(actors: Iterable[Any]) -> None:
+    """End actors, and with them what they work on."""
+    for actor in actors:
+        with suppress(Exception):  # the cluster may be gone
+            ray.kill(actor)
+
+
 class Workers:
     """Some actors, each of which runs the function that `start` makes."""
 
-    def __init__(
-        self, start: Callable[[], Callable], where: worker.Place, count: int, resources: dict[str, float], what: str
-    ) -> None:
-        self.start, self.where, self.what = [ray.put(start)], ray.put(where), what
-        ray.cloudpickle.register_pickle_by_value(worker)
-        made = ray.remote(worker.Worker).options(
-            max_restarts=-1, max_task_retries=0, max_concurrency=AT_ONCE + 1, **resources
-        )
-        self.actors: list[Any] = [made.remote() for _ in range(count)]
+    def __init__(self, start: Callable[[], Callable], where: worker.Place, count: int, kind: Kind, what: str) -> None:
+        self.start, self.where, self.what, self.kind = [ray.put(start)], ray.put(where), what, kind
+        self.actors = hired(kind, count)
         self.running: dict[ray.ObjectRef, tuple[int, int]] = {}
         """result -> actor and item, by number, in the order in which they were given"""
         self.asked: dict[ray.ObjectRef, int] = {}
@@ -172,7 +201,10 @@ class Workers:
             self.alone_since = -1.0
 
     def end(self) -> None:
-        """End the actors, and with them what they work on."""
-        for actor in self.actors:
-            with suppress(Exception):  # the cluster may be gone
-                ray.kill(actor)
+        """Keep the actors that have nothing to do, and end the others."""
+        busy = set(self.ask_at) | set(self.asked.values()) | {number for number, _ in self.running.values()}
+        idle = [actor for number, actor in enumerate(self.actors) if number not in busy]
+        for actor in idle:
+            actor.forget.remote(self.start)
+        IDLE.setdefault(self.kind, []).extend(idle)
+        dismiss(actor for number, actor in enumerate(self.actors) if number in busy)

@@ -44,8 +44,7 @@ class Tiny:
         torch.set_num_threads(1)
         torch.manual_seed(0)
         model = Rwkv6ForCausalLM(Rwkv6Config(vocab_size=64, hidden_size=64, num_hidden_layers=2, head_size=8)).eval()
-        model.register_forward_pre_hook(lambda *_: time.sleep(self.pause))
-        model.model.register_forward_pre_hook(lambda *_: time.sleep(self.pause))
+        model.base_model.register_forward_pre_hook(lambda *_: time.sleep(self.pause))
         return model
 
 
@@ -60,6 +59,10 @@ def dump(seed, engine, out, pause=0.0):
 
 def started(folder, *arguments):
     """`dump` with these arguments, in a process of its own."""
+    from pipeline.engine import workers
+
+    workers.dismiss(actor for idle in workers.IDLE.values() for actor in idle)  # they hold the cores that it wants
+    workers.IDLE.clear()
     program = f"from tests.engine.dumped import dump; dump(*{arguments!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(

@@ -75,13 +75,28 @@ def test_gpus_have_a_worker_each_where_a_network_runs(cluster, monkeypatch):
         {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}},
     ]
     monkeypatch.setattr(on_ray.ray, "nodes", lambda: [*nodes, {"Alive": False, "Resources": {"GPU": 8.0}}])
-    assert on_ray.shape(network=True) == (3, 1, {"num_cpus": 0, "num_gpus": 1})
-    assert on_ray.shape(network=False) == (16, 1, {"num_cpus": 1})
+    job = on_ray.ray.get_runtime_context().get_job_id()
+    assert on_ray.shape(network=True) == (3, workers.Kind(1, 0, 1, job))
+    assert on_ray.shape(network=False) == (16, workers.Kind(1, 1, 0, job))
     monkeypatch.setenv("DRILLCORE_GPUS", "2")
-    assert on_ray.shape(network=True) == (1, 1, {"num_cpus": 0, "num_gpus": 2})
+    assert on_ray.shape(network=True) == (1, workers.Kind(1, 0, 2, job))
     monkeypatch.setenv("DRILLCORE_THREADS", "4")
     monkeypatch.setenv("DRILLCORE_DEVICE", "cpu")
-    assert on_ray.shape(network=True) == (4, 4, {"num_cpus": 4})
+    assert on_ray.shape(network=True) == (4, workers.Kind(4, 4, 0, job))
+    monkeypatch.setenv("DRILLCORE_DEVICE", "cuda:1")
+    with pytest.raises(InputError, match="'cuda:1', but each worker has a GPU of its own"):
+        on_ray.shape(network=True)
+
+
+def test_a_worker_that_is_idle_makes_the_next_function(cluster, rng, here):
+    makers = []
+    for at in range(2):
+        (here / f"{at}").mkdir()
+        table = rng.standard_normal(2)
+        found = list(RAY.each(Times(table, str(at), {}, together=2), range(4), "x"))
+        assert np.array_equal(found, [table * item for item in range(4)])
+        makers.append({path.name for path in Path(f"{at}").glob("start-*")})
+    assert makers[0] == makers[1]
 
 
 def test_items_are_taken_as_they_are_needed(cluster, rng):
