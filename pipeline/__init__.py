@@ -44,6 +44,7 @@ Rooms, from the bottom up; each imports only rooms above its line:
 
     base       settings, command line, errors, whole files, the code behind a result, the machine, data sets in turn
     stats      numbers in, numbers out: ranks, bootstrap, tests, bands, folds
+    engine     a function over items: in this process, or in many of a Ray cluster
     catalog    names of datasets, models and baselines; fetching and hashing their files
     storage    where shards lie while they are made, by any number of workers
     formats    every file that one stage writes and another reads: columns, write, read, check

@@ -6,6 +6,7 @@ import polars as pl
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import In, Out
+from pipeline.engine.engines import engine_of
 from pipeline.formats import beside, dumps, tokens, vectors
 from pipeline.formats import geometry as geometry_format
 from pipeline.formats import manifest as manifest_format
@@ -19,6 +20,7 @@ def main(data: In, out: Out, copy: Out) -> None:
     for the stage claims.
     """
     section, found, left_out = settings.section(Geometry), [], {}
+    engine = engine_of(settings.study().engine)
     of = beside.study(data / "pairs", data / "manifests", data / "baselines", settings.study().models)
     component = run.components_of(pairs_format.read_pairs(data / "pairs/pairs.parquet"))
     for model in settings.study().models:
@@ -30,7 +32,7 @@ def main(data: In, out: Out, copy: Out) -> None:
             tokens=tokens.read(data / f"tokens/{model}.parquet", model),
             component=component,
         )
-        table, missing = run.measure(inputs, section)
+        table, missing = run.measure(inputs, section, engine)
         found.append(table)
         left_out[model] = missing
         for reason in dict.fromkeys(missing.values()):

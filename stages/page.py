@@ -63,6 +63,7 @@ def main(
     }
     scored = combinations.of_scores(material.scores, material.table)
     scored += [one for model, of_model in swept.items() for one in combinations.of_sweep(of_model, model)]
+    shown = settings.read_yaml("params.yaml")
     without_shape = {model: why for model, why in found.without_shape.items() if model in study.models}
     everything = Study(
         material=material,
@@ -78,7 +79,7 @@ def main(
         stale={"cost": dict(found.without_cost), "geometry": without_shape},
         scored=scored,
         weights=attention_of(sweeps, tokens, compared, material),
-        settings=settings.read_yaml("params.yaml"),
+        settings={name: value for name, value in shown.items() if name not in settings.OF_THE_MACHINE},
         digest=now["pairs"],
         code=commit(),
     )

@@ -4,6 +4,7 @@ import sys
 
 from pipeline.base import cli, settings
 from pipeline.base.cli import In, Name, Out
+from pipeline.engine.engines import engine_of
 from pipeline.formats import dumps
 from pipeline.formats import fits as fit_files
 from pipeline.formats import manifest as manifests
@@ -21,8 +22,9 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
     Some poolings take weights from TOKENS and the train sentences of PAIRS, or what FITS holds.
     """
     check_store()
-    store = settings.section(Pool).store
-    pooling, about = Pooling.parse(settings.study().pooling), manifests.read(manifest, model)
+    study, store = settings.study(), settings.section(Pool).store
+    pooling, engine = Pooling.parse(study.pooling), engine_of(study.engine)
+    about = manifests.read(manifest, model)
     if why := mismatch(pooling, about["keep"]):
         print(f"{model}: pooled by {suited(pooling, about['keep'])}, since {pooling} {why}", file=sys.stderr)
         pooling = suited(pooling, about["keep"])
@@ -32,7 +34,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
-    run.pool(dumps.read(states, about), pooling, out, model, inputs, store)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs, store, engine)
     put_away(out, "pooled")
 
 

@@ -162,6 +162,21 @@ def test_another_pooling_reruns_pool_to_report_and_going_back_runs_nothing(repos
     assert set(pl.read_parquet(repository / "data/scores.parquet")["pooling"].drop_nulls()) == {"mean"}
 
 
+def test_another_engine_reruns_the_check_alone(repository):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    before = (repository / "dvc.lock").read_text()
+    log = dvc(repository, "repro", "--dry")
+    assert "Running stage" not in log
+    params = (repository / "params.yaml").read_text()
+    (repository / "params.yaml").write_text(params.replace("engine: local", "engine: ray"))
+    log = dvc(repository, "repro")
+    assert re.findall(r"Running stage '([^']+)'", log) == ["check"]
+    assert ran(log) == []
+    (repository / "params.yaml").write_text(params)
+    assert ran(dvc(repository, "repro")) == []
+    assert (repository / "dvc.lock").read_text() == before
+
+
 def test_a_setting_of_the_probes_reruns_them_alone(repository):
     found = ran(dvc(repository, "exp", "run", "-S", "probe.layers=[-1]", "-S", "probe.probes=[bilinear]"))
     assert sorted(found) == ["claims", "page", "probe@tiny", "probe_baselines", "probes"]

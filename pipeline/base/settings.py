@@ -1,4 +1,4 @@
-"""params.yaml: four choices at the top (`Study`), then one section for each stage that has settings.
+"""params.yaml: what is compared and the engine at the top (`Study`), then one section for each stage that has settings.
 
 The section `dump` is the dataclass `Dump` in pipeline/dump/settings.py, and so on: one name for stage, section and
 class.
@@ -32,6 +32,9 @@ SECTIONS = (
     "geometry",
 )
 
+OF_THE_MACHINE = ("engine",)
+"""top-level keys that decide no result, so that no stage depends on them"""
+
 Text = str | int | float | datetime.date
 """A field that is text to us, whatever YAML makes of it: `revision: 1` and `revision: 2026-11-25` are no strings
 there.
@@ -42,7 +45,7 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared: the four top-level keys of params.yaml."""
+    """What is compared, and how it runs: the top-level keys of params.yaml."""
 
     dataset: str
     """a dataset of catalog.yaml"""
@@ -52,6 +55,8 @@ class Study:
     """baselines of catalog.yaml"""
     pooling: str
     """how token states become one vector, a name of pipeline/pool/names.py"""
+    engine: str = "local"
+    """where the work runs, a name of pipeline/engine/names.py; it decides no result"""
 
     def __post_init__(self) -> None:
         for key in ("models", "baselines"):

@@ -4,6 +4,8 @@ dense layers, normalisation and prompts.
 Their layers are another matter: an entry of `models` with the same folder dumps them like any transformer's.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,35 +16,69 @@ from pipeline.base.errors import InputError, first_line, needs_extra
 from pipeline.base.machine import chosen_device, quiet_transformers
 from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import ENCODER_POOLINGS, Baseline, source_of
+from pipeline.engine.local import LOCAL
 from pipeline.formats.baselines import Result
 from pipeline.formats.vectors import OWN
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from pipeline.engine.engines import Engine
+
 DESCRIPTIONS = ["*.json", "*.txt", "*.model"]
 BATCH = 32
+SENTENCES_AT_ONCE = 1 << 12
+"""an item of the engine; the encoder sorts them by length, so their number decides what is in a batch"""
 POOLER = {"text": {"method": "forward", "method_output_name": "pooler_output"}}
 """sentence-transformers' words for: the vector is what the network's own pooler gives"""
 
 
-def sentence_encoder(entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFrame, what: str) -> Result:
+@dataclass(frozen=True)
+class Encoding:
+    """What encodes texts by an encoder of the catalogue."""
+
+    entry: Baseline
+    folder: Path
+    what: str
+
+    def __call__(self) -> Callable[[list[str]], tuple[np.ndarray, dict[str, Any], int | None]]:
+        """The function of some texts (S,) -> their vectors (S, D), what the encoder is, and how many it cut."""
+        encoder = opened(self.entry, self.folder, self.what)
+        prompt = prompt_of(encoder, self.entry.prompt)
+        about = {
+            "modules": [described(module) for module in encoder],
+            "prompt": prompt,
+            "max_tokens": encoder.max_seq_length,
+        }
+
+        def encoded(texts: list[str]) -> tuple[np.ndarray, dict[str, Any], int | None]:
+            vectors = encoder.encode(texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False)
+            return np.asarray(vectors, dtype=np.float32), about, truncated(encoder, texts)
+
+        return encoded
+
+
+def sentence_encoder(
+    entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFrame, what: str, engine: "Engine" = LOCAL
+) -> Result:
     """The vectors that an encoder of sentence-transformers gives, and what it did for them."""
+    with needs_extra("encoders"):
+        import sentence_transformers  # noqa: F401 - before anything is sent to workers
     folder = located(entry, what)
-    encoder = opened(entry, folder, what)
-    prompt = prompt_of(encoder, entry.prompt)
     texts = sentences["text"].to_list()
-    vectors = encoder.encode(texts, prompt=prompt, batch_size=BATCH, show_progress_bar=None)
+    slices = [texts[first : first + SENTENCES_AT_ONCE] for first in range(0, len(texts), SENTENCES_AT_ONCE)]
+    sizes = list(map(len, slices))
+    found = list(engine.each(Encoding(entry, folder, what), slices, what, "sentence", sizes, network=True))
+    vectors = np.concatenate([part for part, _, _ in found])
+    cut = [count for _, _, count in found if count is not None]
     info = {
         "dim": int(vectors.shape[1]),
-        "modules": [described(module) for module in encoder],
-        "prompt": prompt,
-        "max_tokens": encoder.max_seq_length,
-        "truncated": truncated(encoder, texts),
+        **found[0][1],
+        "truncated": sum(cut) if cut else None,
         "sha256": fetch.digest(sorted(folder.rglob("*.safetensors")) or sorted(folder.rglob("*.bin")))[:16],
         "source": None if entry.hub is None else revisions.source(entry.hub, entry.revision, folder.name),
     }
-    return Result(vectors=np.asarray(vectors, dtype=np.float32), pooling=OWN, info=info)
+    return Result(vectors=vectors, pooling=OWN, info=info)
 
 
 def located(entry: Baseline, what: str) -> Path:

@@ -25,6 +25,7 @@ from pipeline.catalog.entries import (
 from pipeline.catalog.fetch import config_file, local
 from pipeline.cost.settings import Efficiency
 from pipeline.dump.settings import Dump, of_model
+from pipeline.engine import names as engines
 from pipeline.finetune.settings import Finetune
 from pipeline.fit.settings import Fit
 from pipeline.formats.names import encoder_name
@@ -85,6 +86,7 @@ def problems(params: str = "params.yaml", catalog: str = "catalog.yaml") -> list
     for kind, name in entries:
         if (checked := found.trying(check_entry, kind, name, catalog)) is not None:
             known[name] = checked
+    found.trying(engines.chosen, choices.engine)
     pooling = found.trying(Pooling.parse, choices.pooling)
     if sections["Dump"]:
         models = {name: named for name, named in known.items() if isinstance(named, Model)}

@@ -13,7 +13,9 @@ from pipeline.catalog.entries import Model
 from pipeline.dump import checks, gate
 from pipeline.dump.work import Sizes, sizes_of
 from pipeline.formats.tokens import Tokens
+from pipeline.formats.unembeddings import Unembedding
 from pipeline.models import load, spread
+from pipeline.models.unembedding import unembedding_of
 from pipeline.readouts.readout import Readout
 
 
@@ -56,10 +58,14 @@ class Survey:
     """of the language-model check"""
 
 
-def survey(
-    network: PreTrainedModel, tokens: Tokens, texts: Sequence[str], readout: Readout, gate_tokens: int
-) -> Survey:
+def survey(network: Network, tokens: Tokens, texts: Sequence[str], readout: Readout, gate_tokens: int) -> Survey:
     """Look at a network. Raises InputError where it cannot read these tokens of `texts`, or not in this way."""
-    checks.check_tokens(tokens, texts, network, readout)
-    reading = gate.gate_of(network, tokens, texts, gate_tokens)
-    return Survey(sizes_of(network, readout), load.kernel_of(network), reading)
+    model = network()
+    checks.check_tokens(tokens, texts, model, readout)
+    reading = gate.gate_of(model, tokens, texts, gate_tokens)
+    return Survey(sizes_of(model, readout), load.kernel_of(model), reading)
+
+
+def unembedding_in(network: Network) -> Unembedding | str:
+    """The unembedding of a network; or why it has none."""
+    return unembedding_of(network())

@@ -1,11 +1,12 @@
 """Run a model once over all sentences and keep hidden layers: shards are dealt out, made, and published together."""
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,10 +18,14 @@ from pipeline.dump.ranks import Rank
 from pipeline.dump.settings import Dump
 from pipeline.dump.signals import finishing_first
 from pipeline.dump.work import Work, sizes_of, work_of
+from pipeline.engine.local import LOCAL
 from pipeline.readouts.plain import PLAIN
 from pipeline.readouts.readout import Readout
 from pipeline.storage import space
 from pipeline.storage.contract import Receipt, Store
+
+if TYPE_CHECKING:
+    from pipeline.engine.engines import Engine
 
 POLL = 0.5
 """seconds between two looks at shards that other workers make"""
@@ -39,7 +44,10 @@ class Shards:
     work: Work
     store: Store
     progress: Callable[[int], object] = lambda tokens: None
-    """called with the tokens of each pass"""
+    """called with the tokens of each pass; not in another process"""
+
+    def __reduce__(self) -> tuple:
+        return Shards, (self.network, self.work, self.store)
 
     def __call__(self) -> Make:
         """The function that claims a shard, and makes it unless it is there and what was written."""
@@ -62,11 +70,6 @@ class Shards:
         return make
 
 
-def here(start: Callable[[], Make], numbers: Iterable[int]) -> Iterator[Made]:
-    """Make shards in this process, in order."""
-    return map(start(), numbers)
-
-
 def dump(  # noqa: PLR0913 - what the bytes of a dump are made of
     model: PreTrainedModel,
     ids: Sequence[np.ndarray],
@@ -87,7 +90,12 @@ def dump(  # noqa: PLR0913 - what the bytes of a dump are made of
     return facts
 
 
-def fill(start: Shards, places: Places, rank: Rank = Rank()) -> dict[str, Any] | None:  # noqa: B008 - it is frozen
+def fill(
+    start: Shards,
+    places: Places,
+    rank: Rank = Rank(),  # noqa: B008 - it is frozen
+    engine: "Engine" = LOCAL,
+) -> dict[str, Any] | None:
     """Make all shards of a work, or those of a rank, and publish them once all are there -> what the manifest says of
     them; None where shards of other ranks are missing.
 
@@ -106,7 +114,7 @@ def fill(start: Shards, places: Places, rank: Rank = Rank()) -> dict[str, Any] |
         announce(work, len(earlier), rank)
         have = sum(receipt["bytes"] for receipt in earlier.values())
         store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes, work.settings.shard_mb * 10**6)
-        made = make_all(start, rank.share(range(len(names))), stop)
+        made = make_all(start, rank.share(range(len(names))), stop, engine)
         receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
         if missing := len(names) - len(receipts):
             print(f"rank {rank.number}: done; {missing} shards of other ranks are missing", file=sys.stderr)
@@ -127,7 +135,9 @@ def announce(work: Work, finished: int, rank: Rank) -> None:
     print(line + (f", {finished} of them finished before" if finished else ""), file=sys.stderr)
 
 
-def make_all(start: Shards, numbers: Sequence[int], stop: Callable[[], str | None]) -> dict[int, Receipt]:
+def make_all(
+    start: Shards, numbers: Sequence[int], stop: Callable[[], str | None], engine: "Engine"
+) -> dict[int, Receipt]:
     """Make the shards of these numbers, or wait for other workers that do -> their receipts.
 
     What a worker leaves unmade that was killed is taken over. Raises InterruptedError, after the shard at hand, when
@@ -139,23 +149,28 @@ def make_all(start: Shards, numbers: Sequence[int], stop: Callable[[], str | Non
     with tqdm(total=tokens, unit="tok", unit_scale=True, desc="dump", mininterval=1, disable=None) as progress:
         todo, start = list(numbers), replace(start, progress=progress.update)
         while todo:
-            made |= make_some(start, todo, stop)
+            made |= make_some(start, todo, stop, engine, progress)
             start = replace(start, progress=lambda tokens: None)  # it was counted
             elsewhere = [number for number in todo if number not in made]
             todo = wait_for(elsewhere, work, store, stop, made)
     return made
 
 
-def make_some(start: Shards, numbers: Sequence[int], stop: Callable[[], str | None]) -> dict[int, Receipt]:
+def make_some(
+    start: Shards, numbers: Sequence[int], stop: Callable[[], str | None], engine: "Engine", progress: tqdm
+) -> dict[int, Receipt]:
     """Make the shards of these numbers that no other worker has -> their receipts."""
-    futures: dict[int, Made] = {}
-    for number, future in zip(numbers, here(start, numbers)):
-        futures[number] = future
-        if reason := stop():
-            future.result()
-            raise stopped(reason, f"shard {number + 1} of {len(start.work.shards)}", start.store)
-    done = {number: future.result() for number, future in futures.items()}
-    return {number: receipt for number, receipt in done.items() if receipt}
+    made: dict[int, Receipt] = {}
+    wanted, shards, tokens, last = itertools.takewhile(lambda number: not stop(), numbers), start.work.shards, 0, -1
+    for number, receipt in zip(numbers, engine.each(start, wanted, "dump", unit="", network=True)):
+        tokens += start.work.read_for(shards[number])
+        progress.update(max(0, tokens - progress.n))  # what another process has done; here it was counted pass by pass
+        if receipt:
+            made[number] = receipt
+        last = number
+    if reason := stop():
+        raise stopped(reason, f"shard {last + 1} of {len(shards)}", start.store)
+    return made
 
 
 def wait_for(

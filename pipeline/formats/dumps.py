@@ -39,6 +39,9 @@ class States:
     keep: str
     """tokens where a row is a token; pooled where it is a sentence with statistics, state with its recurrent state"""
 
+    def __reduce__(self) -> tuple:
+        return read, (self.folder,)  # in another process: it is mapped there, and was compared with its manifest here
+
     @property
     def of_tokens(self) -> bool:
         """Whether a row is a token."""

@@ -114,6 +114,9 @@ class Vectors:
         """The dimensions of a layer, D."""
         return int(self.file.schema_arrow.field(layer_name(layer)).type.list_size)
 
+    def __reduce__(self) -> tuple:
+        return read, (self.path, self.stage)  # in another process: it is opened there
+
     def layer(self, layer: int) -> np.ndarray:
         """One layer as (S, D) float32 with row i = sentence_id i. InputError for ids that are no such numbers."""
         read = parquet.read_columns(self.file, self.path, self.stage, ["sentence_id", layer_name(layer)])

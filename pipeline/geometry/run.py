@@ -1,13 +1,14 @@
 """The geometry of one model: every measure at every layer, in one read of what is kept of each layer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from pipeline.base.errors import InputError
-from pipeline.base.progress import progress
+from pipeline.engine.local import LOCAL
 from pipeline.formats import geometry
 from pipeline.formats.dumps import States
 from pipeline.formats.tokens import Tokens
@@ -19,6 +20,9 @@ from pipeline.geometry.sentences import SENTENCES, entropies_of
 from pipeline.geometry.settings import Geometry
 from pipeline.geometry.tokens import TOKENS
 from pipeline.stats.halves import halves, interval
+
+if TYPE_CHECKING:
+    from pipeline.engine.engines import Engine
 
 FEWEST_SENTENCES = 20
 SENTENCES_OF_PAIRS = 500
@@ -84,7 +88,36 @@ def draw(inputs: Inputs, section: Geometry) -> Drawn:
     return Drawn(order, chosen, np.isin(chosen, order[: section.traced]), inputs.component[chosen], words)
 
 
-def measure(inputs: Inputs, section: Geometry) -> tuple[pl.DataFrame, dict[str, str]]:
+@dataclass(frozen=True)
+class OfLayers:
+    """What measures a layer."""
+
+    dump: States
+    vectors: Vectors
+    drawn: Drawn
+    halves: list[np.ndarray]
+    section: Geometry
+
+    def __call__(self) -> Callable[[int], tuple[list[dict], dict[str, str]]]:
+        """The function of a layer's number -> a row for each measure of it, and why some are missing."""
+        return self.of
+
+    def of(self, layer: int) -> tuple[list[dict], dict[str, str]]:
+        """The same."""
+        rows: list[dict] = []
+        left_out: dict[str, str] = {}
+        sample = Sample(columns_of(self.dump, self.vectors, layer, self.drawn, self.section.seed))
+        for level, registry in (("sentences", SENTENCES), ("tokens", TOKENS)):
+            known = {name: one for name, one in registry.items() if one.needs <= sample.columns.keys()}
+            reason = NO_TOKENS.get(self.dump.keep, "") if level == "tokens" else no_layers(self.vectors)
+            left_out |= {name: reason for name in registry if name not in known}
+            found = of_layer(known, sample, self.halves, self.section.confidence)
+            where = {"level": level, "layer": layer, "dim": sample[OF_LEVEL[level]].shape[1]} if known else {}
+            rows += [where | row for row in found]
+        return rows, left_out
+
+
+def measure(inputs: Inputs, section: Geometry, engine: "Engine" = LOCAL) -> tuple[pl.DataFrame, dict[str, str]]:
     """All measures of a model -> a table of `formats.geometry.MEASURED`, and why some are missing."""
     if (count := len(inputs.component)) < FEWEST_SENTENCES:
         raise InputError(f"geometry needs at least {FEWEST_SENTENCES} distinct sentences, but the pairs have {count}")
@@ -93,18 +126,14 @@ def measure(inputs: Inputs, section: Geometry) -> tuple[pl.DataFrame, dict[str, 
     drawn_halves = halves(drawn.component, section.resamples, section.seed)
     rows: list[dict] = []
     left_out: dict[str, str] = {}
-    for layer in progress(list(inputs.dump.layers), f"geometry of {inputs.encoder}", "layer"):
-        sample = Sample(columns_of(inputs, layer, drawn, section.seed))
-        for level, registry in (("sentences", SENTENCES), ("tokens", TOKENS)):
-            known = {name: one for name, one in registry.items() if one.needs <= sample.columns.keys()}
-            left_out |= {name: _reason(inputs, level) for name in registry if name not in known}
-            found = of_layer(known, sample, drawn_halves, section.confidence)
-            where = {"level": level, "layer": layer, "dim": sample[OF_LEVEL[level]].shape[1]} if known else {}
-            rows += [where | row for row in found]
+    start = OfLayers(inputs.dump, inputs.vectors, drawn, drawn_halves, section)
+    for of_one, missing in engine.each(start, list(inputs.dump.layers), f"geometry of {inputs.encoder}", "layer"):
+        rows += of_one
+        left_out |= missing
     if inputs.vectors.info.layers:
         rows += between_layers(inputs, np.sort(drawn.order[:SENTENCES_OF_PAIRS]), section)
     else:
-        left_out |= dict.fromkeys(BETWEEN, _reason(inputs, "layers"))
+        left_out |= dict.fromkeys(BETWEEN, no_layers(inputs.vectors))
     return _table(rows, inputs), left_out
 
 
@@ -122,17 +151,17 @@ def of_layer(
         yield {"measure": name, "sentences": sample.defined(one.needs)} | bounds
 
 
-def _reason(inputs: Inputs, level: str) -> str:
-    """Why a measure of a level is left out."""
-    return NO_TOKENS[inputs.dump.keep] if level == "tokens" else NO_LAYERS.format(inputs.vectors.info.pooling)
+def no_layers(vectors: Vectors) -> str:
+    """Why a measure of layers' vectors is left out, where it is."""
+    return NO_LAYERS.format(vectors.info.pooling)
 
 
-def columns_of(inputs: Inputs, layer: int, drawn: Drawn, seed: int) -> Mapping[str, np.ndarray]:
+def columns_of(dump: States, pooled: Vectors, layer: int, drawn: Drawn, seed: int) -> Mapping[str, np.ndarray]:
     """What is known of the drawn sentences at a layer: the columns that the measures need."""
-    columns = states.columns(inputs.dump, layer, drawn.chosen, drawn.traced)
-    if not inputs.vectors.info.layers:
+    columns = states.columns(dump, layer, drawn.chosen, drawn.traced)
+    if not pooled.info.layers:
         return columns
-    vectors = inputs.vectors.rows(layer, drawn.chosen)
+    vectors = pooled.rows(layer, drawn.chosen)
     first = np.zeros(len(vectors), dtype=bool)
     first[np.unique(drawn.component, return_index=True)[1]] = True
     errors = lexical.errors(vectors, drawn.words, drawn.component, seed)

@@ -6,15 +6,16 @@ read. Between them lies an unnamed file on disk, since the vectors may not fit i
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.base.errors import InputError
 from pipeline.base.files import replacing
-from pipeline.base.progress import progress
+from pipeline.engine.local import LOCAL
 from pipeline.formats import states, vectors
 from pipeline.formats.dumps import States
 from pipeline.formats.norms import Norms
@@ -25,6 +26,9 @@ from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN, Pooling, mismatch
 from pipeline.pool.norms import norms_of
 from pipeline.pool.weighted import without_common
+
+if TYPE_CHECKING:
+    from pipeline.engine.engines import Engine
 
 ROW_GROUP = 1024
 """so many sentences are written at once, at most"""
@@ -52,8 +56,31 @@ def pool_batch(
     return ({0: mix_of(pooling, inputs)(pooled)} if pooling.kind == "mix" else pooled), sums
 
 
-def pool(
-    dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs, store: str = "float32"
+@dataclass(frozen=True)
+class Pooled:
+    """What pools a record batch of a dump, by its number."""
+
+    dump: States
+    pooling: Pooling
+    inputs: Inputs
+
+    def __call__(self) -> Callable[[int], tuple[np.ndarray, Layers, dict[int, np.ndarray]]]:
+        """The function of a number -> sentence ids (S,), and what `pool_batch` gives."""
+        return lambda number: self.of(self.dump.batches[number])
+
+    def of(self, batch: pa.RecordBatch) -> tuple[np.ndarray, Layers, dict[int, np.ndarray]]:
+        """The same of a record batch."""
+        return states.sentences_of(batch), *pool_batch(batch, self.pooling, self.dump.layers, self.inputs)
+
+
+def pool(  # noqa: PLR0913 - what is pooled, where it goes, and how
+    dump: States,
+    pooling: Pooling,
+    path: str | Path,
+    encoder: str,
+    inputs: Inputs,
+    store: str = "float32",
+    engine: "Engine" = LOCAL,
 ) -> None:
     """The states of a dump -> a file of vectors, in the order of sentence_id, in a type of `formats.precision.STORES`.
 
@@ -66,7 +93,7 @@ def pool(
     dump.check_sentences(len(dump.sentence_ids()))
     check_scales(store, _numbers(dump))
     with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
-        pooled, norms = _pool_all(dump, pooling, inputs, scratch)
+        pooled, norms = _pool_all(Pooled(dump, pooling, inputs), scratch, engine)
         corrections = {layer: _correction(pooling, rows, inputs.train) for layer, rows in pooled.items()}
         _write(pooled, corrections, part, info, norms, store)
 
@@ -78,14 +105,14 @@ def _numbers(dump: States) -> int:
     return sum({layer_number(name): kind.list_size for name, kind in lists.items()}.values())
 
 
-def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO) -> tuple[Layers, Norms | None]:
+def _pool_all(start: Pooled, scratch: BinaryIO, engine: "Engine") -> tuple[Layers, Norms | None]:
     """The vectors of all sentences, mapped from a file (S, layers, D) in which row i is sentence i, and the norms."""
+    dump = start.dump
     sums = dict.fromkeys(dump.layers, np.zeros(5))
-    for batch in progress(dump.batches, "pool", "batch"):
-        pooled, of_batch = pool_batch(batch, pooling, dump.layers, inputs)
+    for sentences, pooled, of_batch in engine.each(start, range(len(dump.batches)), "pool", "batch"):
         sums = {layer: total + of_batch.get(layer, 0) for layer, total in sums.items()}
         rows = np.stack(list(pooled.values()), axis=1)
-        for sentence, row in zip(states.sentences_of(batch).tolist(), rows):
+        for sentence, row in zip(sentences.tolist(), rows):
             scratch.seek(sentence * row.nbytes)
             scratch.write(row.data)
     scratch.flush()
@@ -94,7 +121,7 @@ def _pool_all(dump: States, pooling: Pooling, inputs: Inputs, scratch: BinaryIO)
     if dump.keep == "state":
         return layers, None
     means = {layer: total / len(ordered) for layer, total in sums.items()}
-    return layers, norms_of(pooling, means, dump.of_tokens)
+    return layers, norms_of(start.pooling, means, dump.of_tokens)
 
 
 def _correction(pooling: Pooling, rows: np.ndarray, train: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,26 +1,35 @@
 """Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
+from pipeline.engine.local import LOCAL
 from pipeline.formats.tokens import Tokens
 from pipeline.text.frames import Frame, frame_of
 from pipeline.text.settings import Tokenize, template_of
 from pipeline.text.tokenizers import Tokenizer, tokenizer_of
 
+if TYPE_CHECKING:
+    from pipeline.engine.engines import Engine
+
 SENTENCES_AT_ONCE = 4096
-"""whose ids are held as Python's numbers, which take ten times as much as those of an array"""
+"""an item of the engine, whose ids are held as Python's numbers, which take ten times as much as those of an array"""
 
 
-def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize) -> Tokens:
+def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize, engine: "Engine" = LOCAL) -> Tokens:
     """The token ids of the sentences of C2 for a model of the catalogue, by its entry and name."""
     tokenizer = tokenizer_of(entry, name)
-    encoded = encode(sentences["text"].to_list(), tokenizer, settings, entry.bos, entry.template)
+    slices = [slice(first, first + SENTENCES_AT_ONCE) for first in range(0, len(sentences), SENTENCES_AT_ONCE)]
+    texts = (sentences["text"][some].to_list() for some in slices)
+    sizes = [len(range(len(sentences))[some]) for some in slices]
+    start = Encoding(entry, name, settings, tokenizer)
+    encoded = joined(list(engine.each(start, texts, f"tokenize {name}", "sentence", sizes)))
     fingerprint: dict[str, Any] = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
     if (template := template_of(entry.template, settings)) is not None:
         fingerprint["template"] = str(template)
@@ -52,6 +61,35 @@ class Encoded:
     """the same of the text itself, the last copy of it, (S, 2)"""
     ends: tuple[list[int], list[int]]
     """BOS and special tokens before and after every text"""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What encodes texts for a model of the catalogue."""
+
+    entry: Model
+    name: str
+    settings: Tokenize
+    tokenizer: Tokenizer | None = None
+    """None in another process, to which it cannot be sent: it is opened there"""
+
+    def __reduce__(self) -> tuple:
+        return Encoding, (self.entry, self.name, self.settings)
+
+    def __call__(self) -> Callable[[list[str]], Encoded]:
+        """The function of some texts."""
+        tokenizer = self.tokenizer or tokenizer_of(self.entry, self.name)
+        return lambda texts: encode(texts, tokenizer, self.settings, self.entry.bos, self.entry.template)
+
+
+def joined(parts: Sequence[Encoded]) -> Encoded:
+    """The texts of several parts, one after the other."""
+
+    def of_all(name: str) -> Iterator[Any]:
+        return (getattr(part, name) for part in parts)
+
+    arrays = {name: np.concatenate(list(of_all(name))) for name in ("truncated", "spans", "slots")}
+    return Encoded([ids for part in of_all("ids") for ids in part], **arrays, ends=parts[0].ends)
 
 
 def encode(

@@ -35,7 +35,7 @@ def as_text(value):
 
 
 def test_the_committed_file_has_these_sections_and_no_other():
-    assert COMMITTED.keys() == {"dataset", "models", "baselines", "pooling", *settings.SECTIONS}
+    assert COMMITTED.keys() == {"dataset", "models", "baselines", "pooling", "engine", *settings.SECTIONS}
 
 
 @pytest.mark.parametrize("section", settings.SECTIONS)

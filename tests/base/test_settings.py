@@ -62,7 +62,15 @@ def section(tmp_path, **values):
 def test_the_committed_choices_are_read():
     study = settings.study(COMMITTED)
     values = yaml.safe_load(COMMITTED.read_text())
-    assert {f.name: getattr(study, f.name) for f in fields(study)} == {key: values[key] for key in STUDY}
+    assert {f.name: getattr(study, f.name) for f in fields(study)} == {
+        key: values[key] for key in (*STUDY, *settings.OF_THE_MACHINE)
+    }
+
+
+def test_settings_of_before_there_were_engines_run_in_one_process(tmp_path):
+    assert "engine" not in STUDY
+    assert settings.study(written(tmp_path, **STUDY)).engine == "local"
+    assert settings.study(written(tmp_path, **STUDY, engine="ray")).engine == "ray"
 
 
 def test_the_choices_leave_the_sections_aside(tmp_path):

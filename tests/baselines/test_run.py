@@ -21,6 +21,7 @@ from pipeline.score.similarities import Similarity
 from pipeline.text.pairs import prepare
 from pipeline.text.settings import Prepare
 from tests.helpers import contents, pairs_table
+from tests.study import write_settings
 
 TEXTS = ["a cat", "a dog", "a bird", "a dog sat"]
 PAIRS = pairs_table([1, 0], "train")
@@ -34,6 +35,7 @@ def test_the_baselines_are_those_of_the_catalogue():
 def project(tmp_path, monkeypatch):
     """A project folder, the current one, with two baselines, and pairs and sentences."""
     monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path, {"baselines": {}})
     write_catalog(overlap={"kind": "overlap"}, random={"kind": "random", "dim": 8})
     pairs.write("data/pairs", PAIRS, pl.DataFrame({"sentence_id": range(4), "text": TEXTS}), {})
     return tmp_path

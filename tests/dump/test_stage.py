@@ -56,7 +56,8 @@ def write_texts(texts, truncated=()):
 def project(tmp_path, monkeypatch, settings):
     """A folder, the current one, with settings, a random model `tiny`, sentences and their tokens."""
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(yaml.safe_dump({"dump": vars(settings)}))
+    choices = {"dataset": "sample", "models": ["tiny"], "baselines": [], "pooling": "mean"}
+    Path("params.yaml").write_text(yaml.safe_dump(choices | {"dump": vars(settings)}))
     tiny = {"random": 0, "config": {"model_type": "rwkv6", **SIZES}, "tokenizer": "bytes"}
     Path("catalog.yaml").write_text(yaml.safe_dump({"models": {"tiny": tiny}}))
     write_texts(TEXTS)

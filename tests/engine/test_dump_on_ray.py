@@ -1,0 +1,110 @@
+"""The dump on Ray: the bytes of one process, whatever is killed."""
+
+import importlib.util
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("the extra ray is not installed", allow_module_level=True)
+
+from tests.engine.dumped import dump, finished, started, wait_until
+from tests.helpers import contents
+from tests.study import CATALOG, commands, quick_params, run_stage, write_settings
+
+
+@pytest.fixture(scope="module")
+def seed():
+    """Of all dumps here: they are compared with one."""
+    return int(os.environ.get("DRILLCORE_SEED") or int.from_bytes(os.urandom(4), "big"))
+
+
+@pytest.fixture(scope="module")
+def alone(seed, tmp_path_factory):
+    """{name: bytes} of the shards that one process makes."""
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        facts = dump(seed, "local", "out")
+    return facts, shards_in(folder / "out")
+
+
+def shards_in(folder):
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).glob("*.arrow"))}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRILLCORE_THREADS", "1")
+    monkeypatch.setenv("DRILLCORE_DEVICE", "cpu")
+
+
+def test_states_unembedding_and_manifest_of_the_stage_are_those_of_one_process(cluster, tmp_path, monkeypatch):
+    results = []
+    for engine in ("local", "ray"):
+        folder = tmp_path / engine
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        write_settings(folder, CATALOG, prepare={"limit": None}, engine=engine)
+        of_stages = commands(quick_params())
+        for stage in ("prepare", "tokenize@tiny", "dump@tiny"):
+            assert run_stage(of_stages[stage][0]) == 0
+        results.append({name.split("/data/")[1]: data for name, data in contents(folder / "data").items()})
+    assert results[0] == results[1]
+    assert {"states/tiny/shard-00000.arrow", "unembeddings/tiny.safetensors", "manifests/tiny.json"} <= set(results[0])
+
+
+def test_the_shards_of_both_machines_are_those_of_one_process(cluster, seed, alone):
+    assert len(alone[1]) > 8
+    assert dump(seed, "ray", "out") == alone[0]
+    assert shards_in("out") == alone[1]
+    assert not list(Path("store").rglob("*.part"))
+
+
+def test_a_driver_that_was_killed_goes_on_after_the_shards_that_were_finished(cluster, seed, alone, tmp_path):
+    driver = started(tmp_path, seed, "ray", "out", 0.01)
+    wait_until(lambda: len(finished()) >= 2)
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: not list(Path("store").rglob("*.part")) or len(finished()) < len(alone[1]))
+    before = finished()
+    assert 2 <= len(before) < len(alone[1])
+    assert not Path("out").exists()
+    assert dump(seed, "ray", "out") == alone[0]
+    after = finished()
+    assert {name: after[name] for name in before} == before, "none of them was made again"
+    assert shards_in("out") == alone[1]
+
+
+def test_a_driver_that_is_asked_to_stop_keeps_the_shards_at_hand(cluster, seed, alone, tmp_path):
+    driver = started(tmp_path, seed, "ray", "out", 0.01)
+    wait_until(lambda: finished())
+    driver.send_signal(signal.SIGTERM)
+    said = driver.communicate()[1]
+    assert "InterruptedError: stopped by SIGTERM after shard" in said
+    assert not list(Path("store").rglob("*.part"))
+    assert not Path("out").exists()
+    before = finished()
+    assert 0 < len(before) < len(alone[1])
+    assert dump(seed, "local", "out") == alone[0], "on the other engine"
+    assert {name: found for name, found in finished().items() if name in before} == before
+    assert shards_in("out") == alone[1]
+
+
+def test_a_machine_that_is_lost_changes_no_byte(cluster, seed, alone, capfd):
+    """The last test: it takes a machine away."""
+
+    def kill_it():
+        wait_until(lambda: len(finished()) >= 2)
+        os.kill(cluster.second_raylet, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_it)
+    killer.start()
+    assert dump(seed, "ray", "out", 0.01) == alone[0]
+    killer.join()
+    assert "dump: a worker was lost, and others do its work" in capfd.readouterr().err
+    assert shards_in("out") == alone[1]
