@@ -80,6 +80,8 @@ class Spread:
                 "place keeps room for one more: add a place, such as cpu or disk"
             )
         print(f"model {name}: {described(sizes)}", file=sys.stderr)
+        if "" in places:  # all in one place; accelerate puts nothing on the disk under this name
+            return {child: places[""] for child, _ in model.named_children()}
         return dict(places)
 
 
@@ -98,8 +100,8 @@ def named(text: str) -> Spread | torch.device:
     found = [PLACE.fullmatch(part) for part in parts]
     if wrong := [part for part, match in zip(parts, found) if match is None or (match[1] == "disk" and match[2])]:
         raise InputError(
-            f"device {text!r} names {wrong[0]!r}: expected cuda:0 and so on, cpu or disk. A GPU and cpu may have a size, "
-            "such as cuda:0=20GB"
+            f"device {text!r} names {wrong[0]!r}: expected cuda:0 and so on, cpu or disk; all but disk may have a "
+            "size, such as cuda:0=20GB"
         )
     sizes = {match[1]: match[2] for match in found if match}
     if len(sizes) < len(parts):
@@ -128,7 +130,7 @@ def never_split(model: PreTrainedModel) -> list[str]:
     one GPU to those of positions on another.
     """
     stack = blocks(model)
-    holders = {type(module) for module in model.modules() if set(stack) < set(module.modules())}
+    holders = {type(m) for m in model.modules() if m not in stack and set(stack) <= set(m.modules())}
     return sorted({type(module).__name__ for module in model.modules()} - {kind.__name__ for kind in holders})
 
 
