@@ -28,7 +28,7 @@ def main(
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, its UNEMBEDDING, then MANIFEST."""
     use_threads(threads)
-    where = spread.named(device)
+    spread.several(device)  # what it refuses is known before weights are fetched
     entry = weights.drawn(entries.entry("models", model), model)
     params = of_model(settings.section(Dump), entry, model)
     read = token_files.read(tokens, model)
@@ -37,7 +37,7 @@ def main(
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
     checks.check_sources(sources, model)
-    network = spread.loaded(entry, path, model, params.dtype, where)
+    network = spread.loaded(entry, path, model, params.dtype, device)
     checks.check_tokens(read, texts, network, readout)
     reading = gate.gate_of(network, read, texts, params.gate_tokens)
     print(gate.summary(model, reading), file=sys.stderr)
