@@ -14,11 +14,11 @@ from tests.helpers import ROOT
 
 BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "base": [],
+    "storage": ["base"],
+    "engine": ["base"],
     "stats": [],
     "catalog": ["base"],
-    "engine": ["base"],
     "formats": ["base", "storage"],
-    "storage": ["base"],
     "text": ["base", "catalog", "formats", "engine"],
     "models": ["base", "catalog", "formats"],
     "baselines": ["base", "catalog", "formats", "engine"],

@@ -87,7 +87,10 @@ def check_lengths(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, 
         except Exception as error:
             limit = _longest_that_runs(longest, model, readout) if isinstance(error, IndexError | RuntimeError) else 0
             if not limit:
-                raise InputError(f"model {name} cannot be run on token ids alone: {first_line(error)}") from error
+                where = " over several places" if hasattr(model, "_hf_hook") else ""
+                raise InputError(
+                    f"model {name} cannot be run on token ids alone{where}: {first_line(error)}"
+                ) from error
     beside = f" beside the {readout.extra_tokens} of readout {readout}" if readout.extra_tokens else ""
     raise InputError(
         f"a sentence has {len(longest)} tokens, but model {name} has {limit} positions{beside}: "

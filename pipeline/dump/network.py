@@ -41,7 +41,7 @@ class Network:
     @functools.cached_property
     def _loaded(self) -> PreTrainedModel:
         use_threads(self.threads)
-        return spread.loaded(self.entry, self.path, self.name, self.dtype, spread.named(self.device))
+        return spread.loaded(self.entry, self.path, self.name, self.dtype, self.device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_loaded"}

@@ -1,5 +1,6 @@
 """The forward passes of a record batch, as many sentences at once as the device has memory for."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,18 +42,24 @@ class Budget:
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise InputError(
-                        f"one sentence of {length} tokens does not fit the memory of {ids.device}: "
+                        f"one sentence of {length} tokens does not fit the memory of {_full(ids, error)}: "
                         "lower tokenize.max_tokens with truncate: true"
                     ) from error
                 self.tokens = size * length // 2
                 print(
-                    f"out of memory on {ids.device}: going on with at most {self.tokens} tokens at once",
+                    f"out of memory on {_full(ids, error)}: going on with at most {self.tokens} tokens at once",
                     file=sys.stderr,
                 )
             else:
                 start += size
                 continue
             torch.cuda.empty_cache()  # outside the handler, which keeps the failed pass alive
+
+
+def _full(ids: torch.Tensor, error: torch.OutOfMemoryError) -> str:
+    """The device whose memory ran out, which is not always that of the ids: a network may lie on several."""
+    found = re.search(r"\bGPU (\d+)\b", str(error))
+    return f"cuda:{found[1]}" if found else str(ids.device)
 
 
 @dataclass(frozen=True)

@@ -80,36 +80,51 @@ class Spread:
                 "place keeps room for one more: add a place, such as cpu or disk"
             )
         print(f"model {name}: {described(sizes)}", file=sys.stderr)
+        if "" in places:  # all in one place; accelerate puts nothing on the disk under this name
+            return {child: places[""] for child, _ in model.named_children()}
         return dict(places)
 
 
 def named(text: str) -> Spread | torch.device:
-    """One device, for "" a GPU where there is one; or several places: `auto`, all that there are, or a list with commas
-    between them, of which each may have a size: cuda:0=20GB,cpu.
+    """One device, for "" a GPU where there is one; or the places that `several` finds, with what is free in them.
 
-    InputError for what is not here, and for several places where accelerate is not installed.
+    InputError for what is not here.
+    """
+    sizes = several(text)
+    if sizes is None:
+        return device_named(text)
+    from accelerate.utils import convert_file_size_to_int
+
+    memory: dict[Place, int] = {}
+    for name in sorted(sizes.keys() - {"disk"}, key=lambda name: (name == "cpu", name)):  # accelerate fills GPUs first
+        device, size = device_named(name), sizes[name]
+        place = "cpu" if device.index is None else device.index
+        memory[place] = convert_file_size_to_int(size) if size else int(SHARE * free_bytes(device))
+    return Spread(text, memory, "disk" in sizes)
+
+
+def several(text: str) -> dict[str, str | None] | None:
+    """`auto`, all places that there are, or a list with commas between them, of which each may have a size, such as
+    cuda:0=20GB,cpu -> {name: size}. None for one device.
+
+    InputError for what can be no place, whether or not it is here, and where accelerate is not installed.
     """
     if text != "auto" and not set(",=") & set(text):
-        return device_named(text)
+        return None
     with needs_extra("big"):
-        from accelerate.utils import convert_file_size_to_int
+        import accelerate.utils  # noqa: F401
     names = [*(f"cuda:{gpu}" for gpu in range(torch.cuda.device_count())), "cpu", "disk"]
     parts = [part.strip() for part in (names if text == "auto" else text.split(","))]
     found = [PLACE.fullmatch(part) for part in parts]
     if wrong := [part for part, match in zip(parts, found) if match is None or (match[1] == "disk" and match[2])]:
         raise InputError(
-            f"device {text!r} names {wrong[0]!r}: expected cuda:0 and so on, cpu or disk. A GPU and cpu may have a size, "
-            "such as cuda:0=20GB"
+            f"device {text!r} names {wrong[0]!r}: expected cuda:0 and so on, cpu or disk; all but disk may have a "
+            "size, such as cuda:0=20GB"
         )
     sizes = {match[1]: match[2] for match in found if match}
     if len(sizes) < len(parts):
         raise InputError(f"device {text!r} names a place twice: name each once")
-    memory: dict[Place, int] = {}
-    for name in sorted(sizes.keys() - {"disk"}, key=lambda name: (name == "cpu", name)):  # accelerate fills GPUs first
-        device = device_named(name)
-        place = "cpu" if device.index is None else device.index
-        memory[place] = convert_file_size_to_int(sizes[name]) if sizes[name] else int(SHARE * free_bytes(device))
-    return Spread(text, memory, "disk" in sizes)
+    return sizes
 
 
 def free_bytes(device: torch.device) -> int:
@@ -128,7 +143,7 @@ def never_split(model: PreTrainedModel) -> list[str]:
     one GPU to those of positions on another.
     """
     stack = blocks(model)
-    holders = {type(module) for module in model.modules() if set(stack) < set(module.modules())}
+    holders = {type(m) for m in model.modules() if m not in stack and set(stack) <= set(m.modules())}
     return sorted({type(module).__name__ for module in model.modules()} - {kind.__name__ for kind in holders})
 
 
@@ -153,8 +168,9 @@ def amount(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def loaded(entry: "Model", path: Path | None, name: str, dtype: str, where: Spread | torch.device) -> PreTrainedModel:
-    """The model of a catalogue entry, as `load` makes it, on a device or over several places."""
+def loaded(entry: "Model", path: Path | None, name: str, dtype: str, device: str) -> PreTrainedModel:
+    """The model of a catalogue entry, as `load` makes it, on the device or over the places of that name."""
+    where = named(device)
     if isinstance(where, Spread):
         return load(entry, path, name, dtype, where)
     return load(entry, path, name, dtype).to(where)  # type: ignore[arg-type]  # transformers wraps it

@@ -114,7 +114,8 @@ def encode(
     truncated = frame.fixed + frame.copies * lengths > settings.max_tokens
     if truncated.any():
         most = _most(texts, lengths, truncated, frame, settings)
-        ids = [tokens[:most] if cut else tokens for tokens, cut in zip(ids, truncated)]
+        kept = slice(-most, None) if tokenizer.truncation_side == "left" else slice(most)
+        ids = [tokens[kept] if cut else tokens for tokens, cut in zip(ids, truncated)]
         lengths = np.where(truncated, np.minimum(lengths, most), lengths)
     spans = frame.spans(lengths)
     without = (spans[:, 0] == spans[:, 1]) | (lengths + sum(map(len, frame.ends)) == 0)

@@ -26,7 +26,9 @@ class Tokenize:
     max_tokens: int
     """longest sentence, in tokens, with all that stands around it"""
     truncate: bool
-    """cut longer sentences instead of stopping; the report counts them"""
+    """cut longer sentences at the end instead of stopping, at the beginning where a model's own tokenizer has
+    `truncation_side: left`; the report counts them
+    """
     template: str = NONE
     """text around every sentence that the model reads too: none, the name of one, or a text of one's own with `{text}`
     where the sentence comes; a model's entry may name another

@@ -35,6 +35,8 @@ class Tokenizer:
     """special tokens before and after a text, where the entry asks for them"""
     source: dict[str, str] | None = None
     """the commit of the hub that its files are of; None for other tokenizers"""
+    truncation_side: str = "right"
+    """where a text that is too long is cut: "right" at its end, "left" at its beginning"""
     control: Callable[[str], str] | None = None
     """what an entry does to every sentence before it is encoded; None for most"""
 
@@ -94,6 +96,7 @@ def hf(folder: Path | None, special_tokens: bool) -> Tokenizer:
         piece=lambda token: str(tokenizer.decode([token])),
         fingerprint={"kind": "hf", "sha256": fetch.digest(files), "special_tokens": special_tokens},
         ends=_ends_of(tokenizer, folder) if special_tokens else ((), ()),
+        truncation_side=tokenizer.truncation_side,
     )
 
 

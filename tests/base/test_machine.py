@@ -20,6 +20,13 @@ def test_a_device_is_found_by_its_name_or_chosen():
     assert machine.device_named("").type in ("cpu", "cuda")
 
 
+def test_of_several_places_which_a_dump_uses_other_stages_take_the_first():
+    assert machine.device_named("auto") == machine.device_named("")
+    assert machine.device_named("cpu=20GB,disk") == machine.device_named("cpu,disk") == machine.device_named("cpu")
+    with pytest.raises(InputError, match=r"device 'cuda:99' cannot be used here"):
+        machine.device_named("cuda:99=20GB,cpu")
+
+
 @pytest.mark.parametrize(
     ("files", "cores"),
     [

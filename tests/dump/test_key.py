@@ -138,6 +138,7 @@ def test_what_decides_no_bytes_is_not_among_the_code():
         for name in ("gate", "checks", "clean", "key", "settings", "run", "publish", "ranks", "network")
     }
     aside |= {"models/weights.py", "base/cli.py", "base/settings.py", "formats/tokens.py"}
+    aside |= {"models/spread.py", "models/offloaded.py"}
     assert not files & aside
     assert {file.split("/")[0] for file in files} == {"__init__.py", "base", "dump", "formats", "models", "readouts"}
 

@@ -64,6 +64,19 @@ def test_out_of_memory_halves_the_budget_for_good_and_says_so(model, monkeypatch
     assert (layers - exact).abs().max() <= 1e-5 * exact.abs().max()
 
 
+def test_the_gpu_that_is_full_is_named_and_not_that_of_the_ids(model, monkeypatch, capsys):
+    def full_once(model, ids, wanted):
+        if len(ids) > 4:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2 GiB. GPU 3 has a total capacity of 80"
+            )
+        return hidden_layers(model, ids, wanted)
+
+    monkeypatch.setattr(plain, "hidden_layers", full_once)
+    run_budget(Budget(1000), model, torch.randint(0, 64, (8, 5)))
+    assert capsys.readouterr().err == "out of memory on cuda:3: going on with at most 20 tokens at once\n"
+
+
 def test_a_sentence_too_long_for_the_memory_is_refused(model, monkeypatch):
     monkeypatch.setattr(plain, "hidden_layers", short_of_memory(4))
     message = r"one sentence of 5 tokens does not fit the memory of cpu: lower tokenize\.max_tokens"

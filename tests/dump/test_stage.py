@@ -1,6 +1,8 @@
 """The stage: tokens in, shards and a manifest out; and what a failure leaves as it was."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -266,6 +268,29 @@ def test_a_dump_with_fewer_shards_leaves_none_of_the_earlier_ones(project):
     dump()
     names = [shard["name"] for shard in read_manifest()["shards"]]
     assert sorted(path.name for path in PATHS["out"].iterdir()) == names == ["shard-00000.arrow"]
+
+
+@pytest.mark.parametrize("keep", ["tokens", "pooled", "state"])
+@pytest.mark.parametrize("kind", ["random", "folder"])
+def test_weights_in_several_places_change_neither_the_key_nor_a_byte(project, kind, keep, capsys):
+    change("params.yaml", dump={"keep": keep, "gate_tokens": 100})
+    if kind == "folder":
+        use_checkpoint(Rwkv6ForCausalLM(Rwkv6Config(**SIZES)))
+    dump()
+    before = contents("data")
+    shutil.rmtree(".drillcore")
+    capsys.readouterr()
+    stages.dump.main("tiny", **PATHS, device="cpu=200KB,disk", threads=1)
+    said = capsys.readouterr().err
+    assert re.search(r"model tiny: weights are in memory of the host \(0\..* MB\), on the disk \(0\..* MB\)\n", said)
+    assert "finished before" not in said
+    assert contents("data") == before
+
+
+def test_what_is_wrong_with_the_places_is_said_before_anything_is_read(project):
+    PATHS["tokens"].unlink()
+    with pytest.raises(InputError, match=r"device 'cpu,tpu' names 'tpu': expected cuda:0 and so on"):
+        stages.dump.main("tiny", **PATHS, device="cpu,tpu", threads=1)
 
 
 def test_the_command_ends_in_one_line_for_bad_input_and_takes_the_options_of_dvc_yaml(project):

@@ -138,8 +138,8 @@ def measured(family, rng):
     config = AutoConfig.for_model(family, use_cache=False, **FAMILIES[family])
     model = auto.from_config(config, attn_implementation="eager").eval().requires_grad_(False)
     ids = [rng.integers(0, 97, length) for length in (3, 34, 3, 3)]
-    near = read(model, ids)
-    with torch.inference_mode(), Constants(), DEVICES:
+    with torch.inference_mode(), Constants(), DEVICES:  # functions of several others are taken apart here
+        near = read(model, ids)
         dispatch_model(model, halves(model), main_device="far:0", skip_keys=model._skip_keys_device_placement)
         weights = sorted({str(p.device) for p in model.parameters()})
         return {"near": near, "far": read(model, ids), "device": str(device_of(model)), "weights": weights}

@@ -403,6 +403,20 @@ def test_a_cut_sentence_keeps_its_last_special_token(folder):
         assert cut.tolist() == [True, False]
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("special_tokens", [True, False])
+def test_a_sentence_is_cut_on_the_side_where_transformers_cuts_it(folder, tmp_path, side, special_tokens):
+    from transformers import AutoTokenizer
+
+    AutoTokenizer.from_pretrained(folder, truncation_side=side).save_pretrained(tmp_path)
+    oracle, texts = AutoTokenizer.from_pretrained(tmp_path), ["the cat sat on the mat and the dog ran", "the"]
+    tokenizer = tokenizers.tokenizer_of(Model(path=str(tmp_path), special_tokens=special_tokens), "m")
+    for limit in range(3, 12):
+        ids = encode(texts, tokenizer, Tokenize(max_tokens=limit, truncate=True)).ids
+        options = {"truncation": True, "max_length": limit, "add_special_tokens": special_tokens}
+        assert [tokens.tolist() for tokens in ids] == oracle(texts, **options)["input_ids"]
+
+
 def test_a_token_that_the_tokenizer_puts_before_every_sentence_is_not_put_there_twice(folder):
     tokenizer = tokenizers.tokenizer_of(Model(path=str(folder), special_tokens=True), "m")
     settings = Tokenize(max_tokens=50, truncate=False)
