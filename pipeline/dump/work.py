@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
 from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
+from pipeline.formats.ragged import lengths_of
 from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.readouts.readout import Readout
 
@@ -85,7 +86,7 @@ def work_of(
     layers, keep = layer_numbers(settings.layers, depth_of(model), readout.first), KEEPS[settings.keep]
     shape = readout.shape_of(model)
     schema = keep.schema(layers, shape, settings.store)
-    lengths = np.array([len(array) for array in ids])
+    lengths = lengths_of(ids)
     spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
     kept = spans[:, 1] - spans[:, 0]
     rows = keep.rows(kept)

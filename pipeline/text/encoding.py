@@ -1,5 +1,6 @@
 """Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import polars as pl
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
+from pipeline.formats.ragged import Ragged
 from pipeline.formats.tokens import Tokens
 from pipeline.text.frames import Frame, frame_of
 from pipeline.text.settings import Tokenize, template_of
@@ -20,7 +22,9 @@ SENTENCES_AT_ONCE = 4096
 def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize) -> Tokens:
     """The token ids of the sentences of C2 for a model of the catalogue, by its entry and name."""
     tokenizer = tokenizer_of(entry, name)
-    encoded = encode(sentences["text"].to_list(), tokenizer, settings, entry.bos, entry.template)
+    slices = [slice(first, first + SENTENCES_AT_ONCE) for first in range(0, len(sentences), SENTENCES_AT_ONCE)]
+    texts = (sentences["text"][some].to_list() for some in slices)
+    encoded = joined([encode(part, tokenizer, settings, entry.bos, entry.template) for part in texts])
     fingerprint: dict[str, Any] = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
     if (template := template_of(entry.template, settings)) is not None:
         fingerprint["template"] = str(template)
@@ -42,7 +46,7 @@ def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokeniz
 class Encoded:
     """What a model reads of S texts."""
 
-    ids: list[np.ndarray]
+    ids: Ragged
     """S arrays of int32: BOS, special tokens, template and text"""
     truncated: np.ndarray
     """whose text was cut, (S,) bool"""
@@ -52,6 +56,12 @@ class Encoded:
     """the same of the text itself, the last copy of it, (S, 2)"""
     ends: tuple[list[int], list[int]]
     """BOS and special tokens before and after every text"""
+
+
+def joined(parts: Sequence[Encoded]) -> Encoded:
+    """The texts of several parts, one after the other."""
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("truncated", "spans", "slots")}
+    return Encoded(Ragged.joined(part.ids for part in parts), **arrays, ends=parts[0].ends)
 
 
 def encode(
@@ -71,13 +81,13 @@ def encode(
     frame = frame_of(template_of(template, settings), bos, tokenizer.ends, tokenizer.encode)
     changed = texts if tokenizer.control is None else list(map(tokenizer.control, texts))
     parts = (changed[first : first + SENTENCES_AT_ONCE] for first in range(0, len(texts), SENTENCES_AT_ONCE))
-    ids = [np.array(tokens, dtype=np.int32) for part in parts for tokens in tokenizer.encode(part)]
-    lengths = np.array([len(tokens) for tokens in ids])
+    ids = Ragged.joined([Ragged.of(tokenizer.encode(part)) for part in parts])
+    lengths = ids.lengths
     truncated = frame.fixed + frame.copies * lengths > settings.max_tokens
     if truncated.any():
         most = _most(texts, lengths, truncated, frame, settings)
-        ids = [tokens[:most] if cut else tokens for tokens, cut in zip(ids, truncated)]
         lengths = np.where(truncated, np.minimum(lengths, most), lengths)
+        ids = ids.within(np.stack([np.zeros_like(lengths), lengths], axis=1))
     spans = frame.spans(lengths)
     without = (spans[:, 0] == spans[:, 1]) | (lengths + sum(map(len, frame.ends)) == 0)
     if without.any():
@@ -85,7 +95,8 @@ def encode(
             f"sentence {texts[int(without.argmax())]!r} has no tokens: remove it, or give the model a `bos` in "
             "catalog.yaml"
         )
-    return Encoded([frame.around(tokens) for tokens in ids], truncated, spans, frame.slots(lengths), frame.ends)
+    bounds = (given.astype(np.int32) for given in (spans, frame.slots(lengths)))
+    return Encoded(frame.around(ids), truncated, *bounds, frame.ends)
 
 
 def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: Frame, settings: Tokenize) -> int:
@@ -106,6 +117,6 @@ def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: F
     return most
 
 
-def pieces_of(ids: list[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
+def pieces_of(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
     """Ids of S sentences -> the text of each token that is there."""
-    return {token: tokenizer.piece(token) for token in np.unique(np.concatenate(ids)).tolist()}
+    return {token: tokenizer.piece(token) for token in np.unique(Ragged.of(ids).values).tolist()}
