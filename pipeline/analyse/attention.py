@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.formats import splits
+from pipeline.formats.ragged import Ragged
 from pipeline.formats.tokens import Tokens
 from pipeline.stats.ranks import spearman
 
@@ -55,17 +56,17 @@ def look(weights: Mapping[int, np.ndarray], tokens: Tokens, pairs: pl.DataFrame,
     }
 
 
-def inverse_document_frequencies(tokens: Tokens, train: np.ndarray) -> list[np.ndarray]:
+def inverse_document_frequencies(tokens: Tokens, train: np.ndarray) -> Ragged:
     """idf of each pooled token of each sentence: S arrays (T,) float32, in the order of the tokens.
 
     ln((N + 1) / (n + 1)) for a token id that n of N train sentences hold, as in the pooling idf_mean.
     """
     pooled = tokens.pooled
-    size = 1 + max(int(ids.max()) for ids in pooled)
+    size = 1 + int(pooled.values.max())
     learned_from = np.flatnonzero(np.isin(tokens.sentence_ids, train))
     documents = np.bincount(np.concatenate([np.unique(pooled[row]) for row in learned_from]), minlength=size)
     idf = np.log((len(learned_from) + 1) / (documents + 1)).astype(np.float32)
-    return [idf[ids] for ids in pooled]
+    return pooled.map(lambda ids: idf[ids])
 
 
 def _sentences_of_last_split(pairs: pl.DataFrame) -> list[int]:

@@ -1,7 +1,7 @@
 """Overlap of words: what can be told of a pair without knowing any word."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import polars as pl
@@ -9,6 +9,9 @@ import polars as pl
 from pipeline.catalog.entries import Baseline
 from pipeline.formats import splits
 from pipeline.formats.baselines import Result
+
+PAIRS_AT_ONCE = 1 << 14
+"""whose texts are held as Python's strings"""
 
 
 def words(text: str) -> list[str]:
@@ -51,15 +54,28 @@ def tfidf(pairs: pl.DataFrame, sentences: pl.DataFrame) -> np.ndarray:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    texts = sentences["text"].to_numpy()
-    matrix = TfidfVectorizer(analyzer=words).fit(texts[splits.train_sentences(pairs)]).transform(texts)
-    first, second = matrix[pairs["sentence1_id"].to_numpy()], matrix[pairs["sentence2_id"].to_numpy()]
-    return np.asarray(first.multiply(second).sum(axis=1), dtype=np.float64).ravel()
+    train = sentences["text"].gather(splits.train_sentences(pairs))
+    vectorizer = TfidfVectorizer(analyzer=words).fit(iter(train))
+    parts = [
+        np.asarray(vectorizer.transform(first).multiply(vectorizer.transform(second)).sum(axis=1), dtype=np.float64)
+        for first, second in texts_of(pairs, sentences)
+    ]
+    return np.concatenate(parts).ravel()
+
+
+def texts_of(pairs: pl.DataFrame, sentences: pl.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
+    """The first and the second text of each pair, of PAIRS_AT_ONCE pairs at a time."""
+    for some in pairs.select("sentence1_id", "sentence2_id").iter_slices(PAIRS_AT_ONCE):
+        first, second = (sentences["text"].gather(ids).to_list() for ids in some)
+        yield first, second
 
 
 def overlap(entry: Baseline, pairs: pl.DataFrame, sentences: pl.DataFrame, what: str) -> Result:
     """Dice, Jaccard, character 4-grams and TF-IDF of each pair."""
-    texts = sentences["text"].to_list()
-    of_pairs = [(texts[i], texts[j]) for i, j in pairs.select("sentence1_id", "sentence2_id").iter_rows()]
-    scores = {name: np.array([measure(a, b) for a, b in of_pairs]) for name, measure in MEASURES.items()}
+    scores = {name: np.empty(len(pairs)) for name in MEASURES}
+    at = 0
+    for texts in texts_of(pairs, sentences):
+        for name, measure in MEASURES.items():
+            scores[name][at : at + len(texts[0])] = list(map(measure, *texts))
+        at += len(texts[0])
     return Result(scores=scores | {"tfidf": tfidf(pairs, sentences)})

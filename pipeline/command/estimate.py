@@ -150,7 +150,7 @@ def _lengths(found: Model, name: str, texts: list[str], ask: bool) -> tuple[np.n
         guessed = np.array([round(1 + TOKENS_A_WORD * len(text.split())) for text in texts])
         return guessed, guessed, False
     encoded = encode(texts, tokenizer_of(found, name), settings.section(Tokenize), found.bos, found.template)
-    return np.array([len(tokens) for tokens in encoded.ids]), np.diff(encoded.spans)[:, 0], True
+    return encoded.ids.lengths, np.diff(encoded.spans)[:, 0], True
 
 
 def _network(config: "PreTrainedConfig") -> "PreTrainedModel":

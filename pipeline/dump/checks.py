@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
 
 from pipeline.base.errors import InputError, first_line
+from pipeline.formats.ragged import Ragged, lengths_of
 from pipeline.formats.tokens import Tokens
 from pipeline.models.devices import device_of
 from pipeline.models.layers import hidden_layers
@@ -59,7 +60,8 @@ def check_tokens(tokens: Tokens, texts: Sequence[str], model: PreTrainedModel, r
 
 def check_vocabulary(ids: Sequence[np.ndarray], vocabulary: int, name: str) -> None:
     """Raise InputError for an id that the model has no embedding for. ids: S arrays (T,)."""
-    lowest, highest = min(int(array.min()) for array in ids), max(int(array.max()) for array in ids)
+    tokens = Ragged.of(ids).values
+    lowest, highest = int(tokens.min()), int(tokens.max())
     if lowest < 0 or highest >= vocabulary:
         raise InputError(
             f"token id {lowest if lowest < 0 else highest} is outside the vocabulary of {vocabulary} of model {name}: "
@@ -73,7 +75,7 @@ def check_lengths(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, 
     Tables of learned positions are found by what they are asked for; what else limits the length, by a pass over the
     longest sentence.
     """
-    longest = max(ids, key=len)
+    longest = ids[int(lengths_of(ids).argmax())]
     positions = learned_positions(model, longest)
     limit = None if positions is None else positions - readout.extra_tokens
     if limit is None or len(longest) <= limit:
@@ -133,7 +135,7 @@ def learned_positions(model: PreTrainedModel, ids: np.ndarray) -> int | None:
 
 def check_batches(ids: Sequence[np.ndarray], model: PreTrainedModel, name: str, readout: Readout = PLAIN) -> None:
     """Raise InputError where the states of a sentence depend on those beside it in a batch."""
-    chosen = sorted(ids, key=len)[-TRIED:]
+    chosen = [ids[row] for row in np.argsort(lengths_of(ids), kind="stable")[-TRIED:].tolist()]
     length = min(TRIED_TOKENS, *map(len, chosen)) if len(chosen) > 1 else 0
     if not length:
         return

@@ -83,8 +83,7 @@ def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget
     if not has_head or not budget or not len(complete):
         return None
     ids = tokens.plain
-    lengths = np.array(list(map(len, ids)))
-    chosen = complete[sample(lengths[complete], budget)].tolist()
+    chosen = complete[sample(ids.lengths[complete], budget)].tolist()
     chosen_ids = [ids[i] for i in chosen]
     chosen_texts = [texts[sentence] for sentence in tokens.sentence_ids[chosen].tolist()]
     chosen_bytes = [np.frombuffer(text.encode(), dtype=np.uint8) for text in chosen_texts]

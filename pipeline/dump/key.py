@@ -48,8 +48,13 @@ def key_of(
 
 def digest_of_ids(tokens: Tokens) -> str:
     """sha256 of the token ids, of where each sentence begins, what of it is kept, and of the sentences' order."""
-    digest = hashlib.sha256(np.asarray(tokens.sentence_ids, dtype=np.int64).tobytes())
-    for ids in tokens.ids:
-        digest.update(np.int32(len(ids)).tobytes() + ids.astype(np.int32).tobytes())
-    digest.update(np.asarray(tokens.spans, dtype=np.int32).tobytes())
+    parts = {
+        "sentence_ids": (tokens.sentence_ids, np.int64),
+        "offsets": (tokens.ids.offsets, np.int64),
+        "ids": (tokens.ids.values, np.int32),
+        "spans": (tokens.spans, np.int32),
+    }
+    digest = hashlib.sha256()
+    for array, kind in parts.values():  # their lengths follow from that of the first and the end of the second
+        digest.update(np.ascontiguousarray(array, dtype=kind).data)
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from pipeline.base.errors import InputError
 from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
 from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
+from pipeline.formats.ragged import lengths_of
 from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.readouts.readout import Readout
 
@@ -105,7 +106,7 @@ def work_of(
     assert str(readout) == ("state" if settings.keep == "state" else settings.readout), "it is what the key says"
     layers, keep = layer_numbers(settings.layers, sizes.depth, readout.first), KEEPS[settings.keep]
     schema = keep.schema(layers, sizes.shape, settings.store)
-    lengths = np.array([len(array) for array in ids])
+    lengths = lengths_of(ids)
     spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
     kept = spans[:, 1] - spans[:, 0]
     rows = keep.rows(kept)

@@ -1,6 +1,6 @@
 """Train pairs in batches, with one fold of their components held out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ class Learning:
     """Train pairs in the two parts that they are used in."""
 
     pairs: TrainPairs
-    ids: list[np.ndarray]
+    ids: Sequence[np.ndarray]
     """token ids of each text"""
     spans: np.ndarray
     """of each text the first token that is pooled, and the one after the last, (S, 2)"""
@@ -30,7 +30,9 @@ class Learning:
     """numbers of those that are held out"""
 
 
-def divided(pairs: TrainPairs, ids: list[np.ndarray], settings: Finetune, spans: np.ndarray | None = None) -> Learning:
+def divided(
+    pairs: TrainPairs, ids: Sequence[np.ndarray], settings: Finetune, spans: np.ndarray | None = None
+) -> Learning:
     """Hold one fold of the components out, and find the paraphrases. InputError where there is nothing to learn.
 
     spans (S, 2): what is pooled of each text; None: all its tokens.

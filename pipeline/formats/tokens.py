@@ -14,6 +14,7 @@ from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
 from pipeline.formats.parquet import Column
+from pipeline.formats.ragged import Ragged
 
 COLUMNS = {
     "sentence_id": Column(pa.int64(), "a row of sentences.parquet"),
@@ -38,8 +39,8 @@ class Tokens:
     """name in catalog.yaml"""
     sentence_ids: np.ndarray
     """(S,) int64"""
-    ids: list[np.ndarray]
-    """S arrays of int32"""
+    ids: Ragged
+    """S arrays of int32; given as a list of arrays, they are put behind each other"""
     pieces: dict[int, str] | None
     """token id -> its text; None where it was not read"""
     truncated: np.ndarray
@@ -56,22 +57,23 @@ class Tokens:
     """BOS and special tokens before and after every text"""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ids, Ragged):
+            object.__setattr__(self, "ids", Ragged.of(self.ids))  # the dataclass is frozen
+        whole = np.stack([np.zeros_like(self.ids.lengths), self.ids.lengths], axis=1).astype(np.int32)
         for name in ("spans", "slots"):
             if getattr(self, name) is None:
-                whole = np.array([[0, len(ids)] for ids in self.ids], dtype=np.int32)
-                object.__setattr__(self, name, whole)  # the dataclass is frozen
+                object.__setattr__(self, name, whole)
 
     @property
-    def pooled(self) -> list[np.ndarray]:
+    def pooled(self) -> Ragged:
         """The ids of the tokens whose states a dump keeps, S arrays."""
-        return [ids[start:stop] for ids, (start, stop) in zip(self.ids, self.spans.tolist())]
+        return self.ids.within(self.spans)
 
     @property
-    def plain(self) -> list[np.ndarray]:
+    def plain(self) -> Ragged:
         """The ids that would be read without a template, S arrays."""
         before, after = (np.array(end, dtype=np.int32) for end in self.ends)
-        texts = (ids[start:stop] for ids, (start, stop) in zip(self.ids, self.slots.tolist()))
-        return [np.concatenate([before, text, after]) for text in texts]
+        return self.ids.within(self.slots).among([before, None, after])
 
 
 def write(path: str | Path, tokens: Tokens) -> None:
@@ -85,8 +87,8 @@ def write(path: str | Path, tokens: Tokens) -> None:
     with replacing(path) as part, parquet.writer(part, schema, facts) as sink:
         for start in range(0, len(tokens.ids), SENTENCES):
             some = slice(start, start + SENTENCES)
-            values = np.concatenate(tokens.ids[some])
-            offsets = to_arrow(np.cumsum([0, *map(len, tokens.ids[some])], dtype=np.int32))
+            ids_of_some = tokens.ids[some]
+            values, offsets = ids_of_some.values, to_arrow(ids_of_some.offsets.astype(np.int32))
             lists = [to_arrow(values), texts.take(to_arrow(np.searchsorted(known, values)))]
             ids, pieces = (pa.ListArray.from_arrays(offsets, of_tokens) for of_tokens in lists)
             columns = [to_arrow(tokens.sentence_ids[some]), ids, pieces, pa.array(tokens.truncated[some], pa.bool_())]
@@ -100,22 +102,21 @@ def read(path: str | Path, model: str, pieces: bool = False) -> Tokens:
     file = parquet.open_file(path, stage)
     parquet.check_schema(file, parquet.schema_of(COLUMNS), path, stage)
     facts = parquet.facts_of(file, path, stage, model)
-    table = parquet.read_columns(file, path, stage, [name for name in COLUMNS if name != "pieces"])
-    sentence_ids, ids = to_numpy(table["sentence_id"]), table["ids"].combine_chunks()
+    table = parquet.read_columns(file, path, stage, [name for name in COLUMNS if name not in ("ids", "pieces")])
+    sentence_ids = to_numpy(table["sentence_id"])
     if not len(table) or not np.array_equal(np.sort(sentence_ids), np.arange(len(table))):
         raise damaged(path, f"has {len(table)} sentence ids that are not 0 to {len(table) - 1}, each once", stage)
-    if (np.diff(to_numpy(ids.offsets)) == 0).any():
+    ids = _ids(file, path, stage)
+    if (ids.lengths == 0).any():
         raise damaged(path, "has a sentence without tokens", stage)
     texts = _pieces(file, path, stage) if pieces else None
-    split_ids = np.split(to_numpy(ids.values), to_numpy(ids.offsets)[1:-1])
     truncated = to_numpy(table["truncated"].cast(pa.uint8())).astype(bool)  # Arrow keeps them as bits
     pooled, text = (np.stack([to_numpy(table[f"{of}_{end}"]) for end in ENDS], axis=1) for of in ("pooled", "text"))
-    lengths = np.diff(to_numpy(ids.offsets))
-    if not _within(pooled, lengths, 1) or not _within(text, lengths, 0):
+    if not _within(pooled, ids.lengths, 1) or not _within(text, ids.lengths, 0):
         raise damaged(path, "has a span that is not within its sentence", stage)
     ends = tuple(facts.get("ends") or ((), ()))
     return Tokens(
-        model, sentence_ids, split_ids, texts, truncated, facts["fingerprint"], facts.get("source"), pooled, text, ends
+        model, sentence_ids, ids, texts, truncated, facts["fingerprint"], facts.get("source"), pooled, text, ends
     )
 
 
@@ -123,6 +124,16 @@ def _within(spans: np.ndarray, lengths: np.ndarray, least: int) -> bool:
     """Whether spans (S, 2) of `least` tokens or more lie in sentences of these lengths (S,)."""
     start, stop = spans.T
     return bool(((start >= 0) & (start + least <= stop) & (stop <= lengths)).all())
+
+
+def _ids(file: pq.ParquetFile, path: str | Path, stage: str) -> Ragged:
+    """The token ids, a row group at a time: Arrow's lists cannot hold more than 2^31 of them together."""
+    parts = []
+    for group in range(file.num_row_groups):
+        lists = parquet.read_columns(file, path, stage, ["ids"], group)["ids"].combine_chunks()
+        offsets = to_numpy(lists.offsets).astype(np.int64)
+        parts.append(Ragged(to_numpy(lists.values)[offsets[0] : offsets[-1]], offsets - offsets[0]))
+    return Ragged.joined(parts)
 
 
 def _pieces(file: pq.ParquetFile, path: str | Path, stage: str) -> dict[int, str]:

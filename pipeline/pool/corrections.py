@@ -107,7 +107,9 @@ class Spectrum:
 class TrainVectors:
     """The train vectors of an encoder at a layer, (n, D), and what several corrections need of them, computed once."""
 
-    def __init__(self, vectors: "Rows", unembedding: Unembedding | None = None, chosen: np.ndarray | None = None) -> None:
+    def __init__(
+        self, vectors: "Rows", unembedding: Unembedding | None = None, chosen: np.ndarray | None = None
+    ) -> None:
         """chosen: which of the vectors (S, D) are of train, (n,); None: all. They are read in parts."""
         self.vectors, self.unembedding = vectors, unembedding
         self.chosen = np.arange(len(vectors)) if chosen is None else chosen

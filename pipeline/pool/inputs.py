@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.base.errors import InputError
 from pipeline.formats import fits as fit_files
 from pipeline.formats.damage import foreign
+from pipeline.formats.ragged import Ragged
 from pipeline.formats.unembeddings import Unembedding
 from pipeline.pool.names import Pooling
 from pipeline.pool.weighted import token_weights
@@ -21,8 +22,8 @@ from pipeline.pool.weighted import token_weights
 class Inputs:
     """What some poolings, and corrections of what they give, take beside the states."""
 
-    weights: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
-    """entry of `weighted.WEIGHTED` -> {sentence_id: (T,)}"""
+    weights: dict[str, Ragged] = field(default_factory=dict)
+    """entry of `weighted.WEIGHTED` -> (T,) of each sentence_id"""
     fits: fit_files.Fits = field(default_factory=dict)
     """entry -> {run: {layer: what was learned}}"""
     train: np.ndarray | None = None
@@ -66,7 +67,7 @@ class Files:
 
         read = tokens.read(self.tokens, model)
         pooled = read.pooled
-        count = sum(map(len, pooled))
+        count = len(pooled.values)
         if (len(pooled), count) != (manifest["sentences"], manifest["tokens"]):
             raise foreign(
                 self.tokens,

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.formats.ragged import Ragged
 from pipeline.pool.corrections import Spectrum
+
+SENTENCES_AT_ONCE = 1 << 16
+"""whose tokens are sorted at once"""
 
 
 @dataclass(frozen=True)
@@ -81,22 +85,23 @@ WEIGHTED = {"idf_mean": Weighted(idf_mean, idf_weights), "sif": Weighted(sif, si
 
 def count(ids: Sequence[np.ndarray], size: int) -> Counts:
     """The token ids of the train sentences, all below `size` -> their counts."""
-    tokens = np.bincount(np.concatenate(ids), minlength=size)
-    sentences = np.bincount(np.concatenate([np.unique(sentence) for sentence in ids]), minlength=size)
-    return Counts(tokens, sentences, len(ids))
+    ids = Ragged.of(ids)
+    sentences = np.zeros(size, dtype=np.int64)
+    for start in range(0, len(ids), SENTENCES_AT_ONCE):
+        some = ids[start : start + SENTENCES_AT_ONCE]
+        within = np.repeat(np.arange(len(some)), some.lengths) * size + some.values
+        sentences += np.bincount(np.unique(within) % size, minlength=size)  # each id of a sentence once
+    return Counts(np.bincount(ids.values, minlength=size), sentences, len(ids))
 
 
 def token_weights(
     sentence_ids: np.ndarray, ids: Sequence[np.ndarray], train: np.ndarray, entries: Iterable[str]
-) -> dict[str, dict[int, np.ndarray]]:
-    """{entry of WEIGHTED: {sentence_id: weights of its tokens (T,) float32}}, counted in the train sentences.
+) -> dict[str, Ragged]:
+    """{entry of WEIGHTED: weights of the tokens of each sentence_id (T,) float32}, counted in the train sentences.
 
-    sentence_ids (S,), the token ids of each, and the ids of the train sentences.
+    sentence_ids: 0 to S - 1 in any order, (S,); the token ids of each, and the ids of the train sentences.
     """
-    size = 1 + max(int(sentence.max()) for sentence in ids)
-    counts = count([ids[row] for row in np.flatnonzero(np.isin(sentence_ids, train)).tolist()], size)
-    weights = {}
-    for entry in entries:
-        of_ids = WEIGHTED[entry].weights(counts).astype(np.float32)
-        weights[entry] = {int(name): of_ids[sentence] for name, sentence in zip(sentence_ids, ids)}
-    return weights
+    ordered = Ragged.of(ids).take(np.argsort(sentence_ids))
+    counts = count(ordered.take(train), 1 + int(ordered.values.max()))
+    of_ids = {entry: WEIGHTED[entry].weights(counts).astype(np.float32) for entry in entries}
+    return {entry: ordered.map(lambda values, of=of_entry: of[values]) for entry, of_entry in of_ids.items()}

@@ -1,6 +1,6 @@
 """Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import polars as pl
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
 from pipeline.engine.local import LOCAL
+from pipeline.formats.ragged import Ragged
 from pipeline.formats.tokens import Tokens
 from pipeline.text.frames import Frame, frame_of
 from pipeline.text.settings import Tokenize, template_of
@@ -51,7 +52,7 @@ def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokeniz
 class Encoded:
     """What a model reads of S texts."""
 
-    ids: list[np.ndarray]
+    ids: Ragged
     """S arrays of int32: BOS, special tokens, template and text"""
     truncated: np.ndarray
     """whose text was cut, (S,) bool"""
@@ -85,11 +86,8 @@ class Encoding:
 def joined(parts: Sequence[Encoded]) -> Encoded:
     """The texts of several parts, one after the other."""
 
-    def of_all(name: str) -> Iterator[Any]:
-        return (getattr(part, name) for part in parts)
-
-    arrays = {name: np.concatenate(list(of_all(name))) for name in ("truncated", "spans", "slots")}
-    return Encoded([ids for part in of_all("ids") for ids in part], **arrays, ends=parts[0].ends)
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("truncated", "spans", "slots")}
+    return Encoded(Ragged.joined(part.ids for part in parts), **arrays, ends=parts[0].ends)
 
 
 def encode(
@@ -109,14 +107,14 @@ def encode(
     frame = frame_of(template_of(template, settings), bos, tokenizer.ends, tokenizer.encode)
     changed = texts if tokenizer.control is None else list(map(tokenizer.control, texts))
     parts = (changed[first : first + SENTENCES_AT_ONCE] for first in range(0, len(texts), SENTENCES_AT_ONCE))
-    ids = [np.array(tokens, dtype=np.int32) for part in parts for tokens in tokenizer.encode(part)]
-    lengths = np.array([len(tokens) for tokens in ids])
+    ids = Ragged.joined([Ragged.of(tokenizer.encode(part)) for part in parts])
+    lengths = ids.lengths
     truncated = frame.fixed + frame.copies * lengths > settings.max_tokens
     if truncated.any():
         most = _most(texts, lengths, truncated, frame, settings)
-        kept = slice(-most, None) if tokenizer.truncation_side == "left" else slice(most)
-        ids = [tokens[kept] if cut else tokens for tokens, cut in zip(ids, truncated)]
-        lengths = np.where(truncated, np.minimum(lengths, most), lengths)
+        whole, lengths = lengths, np.where(truncated, np.minimum(lengths, most), lengths)
+        first = whole - lengths if tokenizer.truncation_side == "left" else np.zeros_like(lengths)
+        ids = ids.within(np.stack([first, first + lengths], axis=1))
     spans = frame.spans(lengths)
     without = (spans[:, 0] == spans[:, 1]) | (lengths + sum(map(len, frame.ends)) == 0)
     if without.any():
@@ -124,7 +122,8 @@ def encode(
             f"sentence {texts[int(without.argmax())]!r} has no tokens: remove it, or give the model a `bos` in "
             "catalog.yaml"
         )
-    return Encoded([frame.around(tokens) for tokens in ids], truncated, spans, frame.slots(lengths), frame.ends)
+    bounds = (given.astype(np.int32) for given in (spans, frame.slots(lengths)))
+    return Encoded(frame.around(ids), truncated, *bounds, frame.ends)
 
 
 def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: Frame, settings: Tokenize) -> int:
@@ -145,6 +144,6 @@ def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: F
     return most
 
 
-def pieces_of(ids: list[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
+def pieces_of(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
     """Ids of S sentences -> the text of each token that is there."""
-    return {token: tokenizer.piece(token) for token in np.unique(np.concatenate(ids)).tolist()}
+    return {token: tokenizer.piece(token) for token in np.unique(Ragged.of(ids).values).tolist()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.formats.ragged import Ragged
 from pipeline.text.templates import Template
 
 Part = np.ndarray | None
@@ -41,9 +42,9 @@ class Frame:
         """Tokens that are read with every sentence."""
         return len(self.before) + len(self.after) + sum(len(part) for part in self.parts if part is not None)
 
-    def around(self, sentence: np.ndarray) -> np.ndarray:
-        """The ids of a sentence (T,) -> those that are read with it."""
-        return np.concatenate([self.before, *(sentence if part is None else part for part in self.parts), self.after])
+    def around(self, sentences: Ragged) -> Ragged:
+        """The ids of S sentences -> those that are read with each."""
+        return sentences.among([self.before, *self.parts, self.after])
 
     def edges(self, lengths: np.ndarray) -> np.ndarray:
         """Tokens of sentences (S,) -> where each part begins, and the last one ends, (S, parts + 1)."""
