@@ -5,10 +5,12 @@
 Sentences of MRPC's lengths and random ids go through an RWKV-6 of 2 x 64 with random weights, with each `keep`, and are
 pooled. Bytes and shards are predicted from the lengths (`pipeline.command.scale`), and the program ends with an error
 where they are not met to the last byte. Of vectors the numbers are predicted; Parquet adds where lists end. The
-time of the large dump is predicted from that of the small one: of CPU, since the machine may be busy, in turns.
+time of the large dump is predicted from that of the small one: of CPU, since the machine may be busy, in turns. What
+one core hashes is printed first.
 """
 
 import argparse
+import hashlib
 import itertools
 import statistics
 import time
@@ -18,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.common import workspace
+from benchmarks.common import cpu_seconds, workspace
 from benchmarks.material import DUMP, draw_ids, draw_lengths, random_model
 from pipeline.command.scale import Cost, Kept, cost
 from pipeline.dump.keep import KEEPS
@@ -82,13 +84,20 @@ def compare(rounds):
             yield f"| {keep} | {found.sentences:,} | {found.states:,} | {found.shards} | {vectors} | {ratio} |"
 
 
+def hashing(size=1 << 27):
+    """10^9 bytes a second of one core, of CPU time: sha256 as of every shard, md5 as DVC's of every file."""
+    data = np.random.default_rng(0).bytes(size)
+    for name in ("sha256", "md5"):
+        yield f"{name}: {size / cpu_seconds(hashlib.new, name, data) / 1e9:.2f} GB/s"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    for line in compare(given.rounds):
+    for line in itertools.chain(hashing(), compare(given.rounds)):
         print(line, flush=True)
 
 

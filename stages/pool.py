@@ -29,7 +29,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
-    run.pool(dumps.read(states, about), pooling, out, model, inputs, store)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs, store=store)
 
 
 if __name__ == "__main__":

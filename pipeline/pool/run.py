@@ -53,7 +53,7 @@ def pool_batch(
 
 
 def pool(
-    dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs, store: str = "float32"
+    dump: States, pooling: Pooling, path: str | Path, encoder: str, inputs: Inputs, *, store: str = "float32"
 ) -> None:
     """The states of a dump -> a file of vectors, in the order of sentence_id, in a type of `formats.precision.STORES`.
 
