@@ -88,8 +88,8 @@ def draw(path):
         if what == "states":
             right.plot(sizes, [of_size[keep].hours(READ, WRITTEN)[1] for of_size in found], color=colour)
     right.plot(sizes, [of_size["tokens"].hours(READ, WRITTEN)[0] for of_size in found], color="black", linewidth=2.2)
-    on = {"rotation": 37, "rotation_mode": "anchor", "fontsize": 9, "va": "top"}
-    right.annotate("the model on one H100", (1.2e8, 9), **on)
+    arrow = {"arrowstyle": "-", "linewidth": 0.8}
+    right.annotate("the model on one H100", (1e8, 12.7), (1.6e8, 1.5), fontsize=9, arrowprops=arrow)
     for axes, limits in ((left, BYTES), (right, HOURS)):
         axes.set_xscale("log")
         axes.set_yscale("log")
