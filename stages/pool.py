@@ -34,7 +34,7 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
-    run.pool(dumps.read(states, about), pooling, out, model, inputs, store, engine)
+    run.pool(dumps.read(states, about), pooling, out, model, inputs, store=store, engine=engine)
     put_away(out, "pooled")
 
 

@@ -24,13 +24,13 @@ from pipeline.formats import parquet
 from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
 from pipeline.formats.norms import Norms
-from pipeline.formats.precision import Precision
+from pipeline.formats.precision import STORES, Precision
 from pipeline.formats.states import layer_name, layer_number, values
 from pipeline.storage.pointers import followed
 
 OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
-STORE_OF = {pa.float32(): "float32", pa.float16(): "float16", pa.int8(): "int8"}
+STORE_OF = {pa.from_numpy_dtype(kind): store for store, kind in STORES.items()}
 FLOAT32 = Precision()
 ROW_GROUP = 1 << 14
 """sentences of a row group of vectors that are written at once"""

@@ -79,6 +79,7 @@ def pool(  # noqa: PLR0913 - what is pooled, where it goes, and how
     path: str | Path,
     encoder: str,
     inputs: Inputs,
+    *,
     store: str = "float32",
     engine: "Engine" = LOCAL,
 ) -> None:

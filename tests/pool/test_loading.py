@@ -50,7 +50,7 @@ def test_the_lines_of_the_documentation_give_float32_back(store, tmp_path, rng, 
 
     monkeypatch.chdir(tmp_path)
     path = "data/pooled/demo/vectors.parquet"
-    pool(write_tokens(tmp_path / "states", draw_states(rng, layers=4)), MEAN, path, "demo", Inputs(), store)
+    pool(write_tokens(tmp_path / "states", draw_states(rng, layers=4)), MEAN, path, "demo", Inputs(), store=store)
     exact = vectors.read(path, "pool@demo").layer(3)
     in_polars = polars.read_parquet(path)["layer_03"].to_numpy()
     assert in_polars.dtype == store

@@ -16,7 +16,7 @@ OF_TOKENS = ["last_4" if name == "last_K" else name for name in POOLINGS]
 
 
 def pool(dump, name, path, inputs=None, store="float32"):
-    run.pool(dump, Pooling.parse(name), path, "m", inputs or Inputs(), store)
+    run.pool(dump, Pooling.parse(name), path, "m", inputs or Inputs(), store=store)
     return vectors.read(path, "pool@m")
 
 
