@@ -40,8 +40,9 @@ class Host:
         if not source.is_cuda:
             target.copy_(source)
             return
-        stream = self.streams.setdefault(source.device, torch.cuda.Stream(source.device))
-        source = source.to(target.dtype)
+        if source.device not in self.streams:
+            self.streams[source.device] = torch.cuda.Stream(source.device)
+        stream, source = self.streams[source.device], source.to(target.dtype)
         stream.wait_stream(torch.cuda.current_stream(source.device))
         with torch.cuda.stream(stream):
             target.copy_(source, non_blocking=True)

@@ -33,9 +33,9 @@ def new_folder(needed: int) -> Path:
                 f"{free / 1e9:.2f} GB: free some space, or give weights as a folder of safetensors, which are read "
                 "where they lie"
             )
-        made = Path(tempfile.mkdtemp(dir=OFFLOADED))
+        made = Path(tempfile.mkdtemp(dir=OFFLOADED.absolute()))
         lock = (made / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     LOCKS.append(lock)
-    atexit.register(shutil.rmtree, made.absolute(), ignore_errors=True)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
