@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from pipeline.base.machine import device_named, use_threads
+from pipeline.base.machine import device_named, must_be_here, use_threads
 from pipeline.catalog.entries import Model
 from pipeline.dump import checks, gate
 from pipeline.dump.work import Sizes, sizes_of
@@ -41,6 +41,8 @@ class Network:
     @functools.cached_property
     def _loaded(self) -> PreTrainedModel:
         use_threads(self.threads)
+        if self.path is not None:
+            must_be_here(self.path, f"model {self.name}")
         network = load.load(self.entry, self.path, self.name, self.dtype)
         network.to(device_named(self.device))  # type: ignore[arg-type]  # transformers wraps it without its annotation
         return network
