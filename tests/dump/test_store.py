@@ -160,6 +160,7 @@ def flaky(s3_server, s3, monkeypatch, seed):
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    filesystem(s3)[0].clear_instance_cache()
     yield app, s3
     server.shutdown()
 
