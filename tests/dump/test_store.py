@@ -206,6 +206,7 @@ def test_workers_killed_at_random_moments_never_show_half_a_shard_and_another_go
     watch = Watch(url, alone[0])
     watch.start()
     out = run(f"""
+import s3fs  # takes a second, in each worker
 random.seed({seed})
 os.environ.update({ {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}!r})
 def worker(name):
