@@ -219,7 +219,7 @@ OTHERS = {  # path -> the stage that writes it, and what it is
     "data/code/STAGE.json": ("check", "{file: hash} of the code that the stage runs; see docs/architecture.md"),
     "data/states/MODEL/location.json": (
         "dump",
-        "{url: where the shards are}, in their place where DRILLCORE_STORE is a URL; there they have receipts beside them",
+        "{url: where the shards are}, in their place where DRILLCORE_STORE is a URL",
     ),
     "results/metrics.json": ("correlate", "rho, layer and difference of each encoder on the last split; a DVC metric"),
 }
