@@ -22,6 +22,7 @@ from pipeline.formats import pairs, unembeddings
 from pipeline.formats import tokens as token_files
 from pipeline.models import weights
 from pipeline.readouts.registry import readout_of
+from pipeline.storage.places import check_store
 
 
 def main(
@@ -50,6 +51,7 @@ def main(
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
     checks.check_sources(sources, model)
+    check_store()
     network = Network(entry, path, model, params.dtype, mine.device(device), threads)
     look = partial(survey, network, read, texts, readout, params.gate_tokens)
     seen = engine.once(look, network=True)

@@ -11,6 +11,8 @@ from pipeline.formats import manifest as manifests
 from pipeline.pool import run
 from pipeline.pool.inputs import Files
 from pipeline.pool.names import MEAN, Pooling, mismatch, suited
+from pipeline.storage.places import check_store
+from pipeline.storage.pointers import put_away
 
 
 def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In, out: Out) -> None:
@@ -30,7 +32,9 @@ def main(model: Name, states: In, manifest: In, tokens: In, pairs: In, fits: In,
         )
         pooling = MEAN
     inputs = Files(tokens, pairs, fits).read([pooling], model, about)
+    check_store()
     run.pool(dumps.read(states, about), pooling, out, model, inputs, engine)
+    put_away(out, "pooled")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 import hashlib
+import logging
 import os
 import secrets
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,40 @@ def hub_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return HubCache(tmp_path / "hub")
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The URL of a server that keeps S3 in memory, with a bucket called bucket."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
+    moto = pytest.importorskip("moto.server", reason="moto[server] is not installed (extra dev)")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    urllib.request.urlopen(urllib.request.Request(f"{url}/bucket", method="PUT")).close()
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A fresh URL below the bucket, and the environment that finds it."""
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
+    s3fs.S3FileSystem.clear_instance_cache()  # clients of other tests have another server
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anything")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+    return f"s3://bucket/{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def memory():
+    """A fresh URL in the memory of this process."""
+    return f"memory://{secrets.token_hex(4)}"
+
+
+@pytest.fixture(params=["memory", "s3"])
+def url(request):
+    """A fresh URL of each kind."""
+    return request.getfixturevalue(request.param)

@@ -16,7 +16,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
     "base": [],
     "stats": [],
     "catalog": ["base"],
-    "formats": ["base"],
+    "formats": ["base", "storage"],
     "engine": ["base"],
     "storage": ["base"],
     "text": ["base", "catalog", "formats", "engine"],

@@ -8,8 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.base.errors import one_of
+from pipeline.storage import fetched
 from pipeline.storage.folder import Folder
-from pipeline.storage.places import DUMPS
+from pipeline.storage.places import dumps_here
+
+FETCHED = "fetched"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class StoredDump:
         return f"{self.key}  {self.shards:4d} shards  {size}  {when}"
 
 
-def contents(store: Path = DUMPS) -> list[StoredDump]:
+def contents(store: Path) -> list[StoredDump]:
     """Every key in the store, oldest first."""
     dumps = []
     for folder in store.glob("*/"):
@@ -61,7 +64,7 @@ def summary(dumps: Sequence[StoredDump]) -> str:
     return f"{total / 1e6:.1f} MB; without them the disk has {(total - shared) / 1e6:.1f} MB more"
 
 
-def clear(key: str, store: Path = DUMPS) -> None:
+def clear(key: str, store: Path) -> None:
     """Remove the folder of a key. Raises InputError while a worker is at it."""
     folder = Folder(store / key)
     with folder.alone():
@@ -69,13 +72,22 @@ def clear(key: str, store: Path = DUMPS) -> None:
 
 
 def tidied(remove: Sequence[str], everything: bool) -> Iterator[str]:
-    """What the store holds, then the keys that are removed, a line each. InputError for an unknown key."""
-    dumps = contents()
-    keys = [dump.key for dump in dumps]
+    """What the store holds, then the keys that are removed, a line each. InputError for an unknown key.
+
+    What was fetched from a store elsewhere counts as the key `fetched`. Nothing is ever removed elsewhere.
+    """
+    store = dumps_here()
+    dumps, files = contents(store), fetched.contents()
+    keys = [dump.key for dump in dumps] + [FETCHED] * bool(files)
     for key in remove:
-        one_of(key, keys, f"a key to remove from {DUMPS}")
+        one_of(key, keys, f"a key to remove from {store}")
     yield from map(str, dumps)
-    yield f"{DUMPS}: {len(dumps)} dumps, {summary(dumps)}"
+    yield f"{store}: {len(dumps)} dumps, {summary(dumps)}"
+    if files:
+        yield f"{FETCHED}: {len(files)} files of a store elsewhere, {sum(s.st_size for _, s in files) / 1e6:.1f} MB"
     for key in keys if everything else remove:
-        clear(key)
+        if key == FETCHED:
+            shutil.rmtree(fetched.FETCHED)
+        else:
+            clear(key, store)
         yield f"removed {key}"

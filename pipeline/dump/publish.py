@@ -3,14 +3,14 @@
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.dump.work import Work
 from pipeline.storage import locks
 from pipeline.storage.contract import Receipt, Store
-from pipeline.storage.places import DUMPS, store_at
+from pipeline.storage.places import dumps, store_at
 
 PUBLISHING = Path(".drillcore/publishing")
 """the lock of whoever changes a folder of shards that others read"""
@@ -30,8 +30,8 @@ class Places:
     """name of the folder in which they are built (contract C6)"""
     manifest: Path | None = None
     """that of an earlier dump is removed before `out` changes"""
-    store: Path = DUMPS
-    """where dumps are built, in a folder for each key"""
+    store: str | Path = field(default_factory=dumps)
+    """where dumps are built, in a folder for each key; a folder or a URL"""
     beside: tuple[Path, ...] = ()
     """what else `finish` writes, before the manifest"""
     finish: Callable[[dict[str, Any]], None] = nothing
@@ -55,7 +55,7 @@ def publish_once(places: Places, facts: dict[str, Any]) -> None:
             return
         if places.manifest:
             places.manifest.unlink(missing_ok=True)
-        places.built.publish(names, places.out)
+        places.built.publish(names, places.out, {"key": places.key} | facts)
         places.finish(facts)
 
 
@@ -83,6 +83,7 @@ def facts_of(work: Work, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
         "shards": [
             {
                 "name": name,
+                "batches": len(shard),
                 "sentences": sum(len(sentences) for record in shard for sentences in record),
                 "tokens": work.tokens_of(shard),
                 **receipts[name],

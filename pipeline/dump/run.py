@@ -109,11 +109,11 @@ def fill(
     space.writable(places.out)
     work, store = start.work, start.store
     names = [work.name(number) for number in range(len(work.shards))]
-    with store.held(), space.full_disk_explained(store), finishing_first() as stop:
+    with store.held(), space.full_disk_explained(store.here), finishing_first() as stop:
         earlier = store.receipts(names)
         announce(work, len(earlier), rank)
         have = sum(receipt["bytes"] for receipt in earlier.values())
-        store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes)
+        store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes, work.settings.shard_mb * 10**6)
         made = make_all(start, rank.share(range(len(names))), stop, engine)
         receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
         if missing := len(names) - len(receipts):

@@ -5,7 +5,7 @@ It is apart from `states`, which the dump writes by: a change of these checks ma
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import pyarrow as pa
 from pipeline.base.files import write_text
 from pipeline.formats import recurrent
 from pipeline.formats.damage import absent, damaged, foreign
-from pipeline.formats.states import holds_tokens, layer_number, sentences_of
+from pipeline.formats.elsewhere import Batches, manifest_at
+from pipeline.formats.states import holds_tokens, layer_name, layer_number, sentences_of
+from pipeline.storage.bucket import location_in
 
 VERIFIED = Path(".drillcore/verified")
 """where it is noted which shards were compared with their sha256, so that each is read through once"""
@@ -24,10 +26,13 @@ VERIFIED = Path(".drillcore/verified")
 
 @dataclass(frozen=True)
 class States:
-    """What a dump kept of one model, memory-mapped: nothing is read before it is used."""
+    """What a dump kept of one model, memory-mapped: nothing is read before it is used.
+
+    What lies in a store is fetched when it is used, shard by shard.
+    """
 
     folder: Path
-    batches: list[pa.RecordBatch]
+    batches: Sequence[pa.RecordBatch]
     """in the order of the plan, shortest sentence first"""
     layers: dict[int, str]
     """layer number -> the beginning of its columns' names"""
@@ -44,7 +49,8 @@ class States:
 
     def sentence_ids(self) -> np.ndarray:
         """The sentences in the order of the plan -> (S,)."""
-        return np.concatenate([sentences_of(batch) for batch in self.batches])
+        batches = self.batches.indices() if isinstance(self.batches, Batches) else self.batches
+        return np.concatenate([sentences_of(batch) for batch in batches])
 
     def check_sentences(self, count: int) -> None:
         """Raise InputError unless these are the states of sentences 0 to count - 1, those of the pairs, each once."""
@@ -55,12 +61,18 @@ class States:
 
 
 def read(folder: str | Path, manifest: dict[str, Any] | None = None) -> States:
-    """The states in a folder, compared with their manifest (`manifest.read`) where it is given.
+    """The states in a folder, or where it says, compared with their manifest (`manifest.read`) where it is given.
 
     Raises InputError for shards that are missing, cut, flipped or of another dump.
     """
     folder = Path(folder)
     stage = f"dump@{manifest['model'] if manifest else folder.name}"
+    if url := location_in(folder):
+        about = manifest or manifest_at(url)
+        if not url.endswith(about["key"]):
+            raise foreign(folder, f"says that its shards are in {url}, expected key {about['key']}", stage)
+        layers = {layer: layer_name(layer) for layer in about["layers"]}
+        return States(folder, Batches(url, about["shards"]), layers, about["keep"])
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
         raise absent(f"{folder}/*.arrow", stage)

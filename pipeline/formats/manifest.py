@@ -25,7 +25,7 @@ MANIFEST: dict[str, tuple[type | tuple[type, ...], str]] = {
     "store": (str, "float16 or float32"),
     "sentences": (int, "distinct sentences"),
     "tokens": (int, "tokens of all sentences that are kept, without those of a template"),
-    "shards": (list, "of each shard: name, sentences, tokens, bytes, sha256"),
+    "shards": (list, "of each shard: name, record batches, sentences, tokens, bytes, sha256"),
 }
 
 

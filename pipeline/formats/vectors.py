@@ -3,7 +3,8 @@
 A row is a sentence, in the order of sentence_id: a sentence's id is its row. Columns are sentence_id (int64) and
 layer_00 ... of fixed-size lists of D float32, a column for each layer that was kept, named by its number. Models' are
 `data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`. The footer
-of a model's says how the norms of its states are spread (`formats.norms`).
+of a model's says how the norms of its states are spread (`formats.norms`). Where DRILLCORE_STORE is a URL, a model's
+lie there, and the file is JSON that says where: url, bytes, sha256.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pipeline.formats.arrays import to_arrow, to_numpy
 from pipeline.formats.damage import damaged
 from pipeline.formats.norms import Norms
 from pipeline.formats.states import layer_name, layer_number, values
+from pipeline.storage.pointers import followed
 
 OWN = "own"
 """the pooling of a sentence encoder that has a way of its own to make a vector"""
@@ -103,8 +105,8 @@ class Vectors:
 
 
 def read(path: str | Path, stage: str) -> Vectors:
-    """A file of vectors that a stage (such as pool@demo) wrote."""
-    file = parquet.open_file(path, stage)
+    """A file of vectors that a stage (such as pool@demo) wrote; one that lies in a store is fetched."""
+    file = parquet.open_file(followed(path), stage)
     facts: dict[str, Any] = parquet.facts_of(file, path, stage)
     names = [name for name in file.schema_arrow.names if name != "sentence_id"]
     fits = all(pa.types.is_fixed_size_list(file.schema_arrow.field(name).type) for name in names)

@@ -1,9 +1,12 @@
 """What a store of shards is: whoever makes them needs no more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
+
+LOCATION = "location.json"
+"""in the place of shards that lie elsewhere: says where"""
 
 
 class Receipt(TypedDict):
@@ -42,6 +45,11 @@ class Claim(Protocol):
 class Store(Protocol):
     """The shards of one key."""
 
+    @property
+    def here(self) -> Path:
+        """The folder of this machine in which its shards are written."""
+        ...
+
     def held(self) -> AbstractContextManager[None]:
         """While a worker is at it, so that nobody clears it."""
         ...
@@ -58,14 +66,19 @@ class Store(Protocol):
         """Those of shards that are there by name and size. `Claim.finished` looks at what is in them."""
         ...
 
-    def check_space(self, needed: int, out: Path, total: int) -> None:
-        """Raise InputError where there is no room for the bytes still `needed`, or for the `total` at `out`."""
+    def check_space(self, needed: int, out: Path, total: int, shard: int) -> None:
+        """Raise InputError where there is no room for the bytes still `needed`, or for the `total` at `out`; a shard
+        has `shard` bytes.
+        """
         ...
 
     def published(self, names: Sequence[str], out: Path) -> bool:
-        """Whether the folder `out` has exactly these shards."""
+        """Whether the folder `out` has exactly these shards, or says that they are here."""
         ...
 
-    def publish(self, names: Sequence[str], out: Path) -> None:
-        """Let the folder `out` have exactly these shards."""
+    def publish(self, names: Sequence[str], out: Path, facts: Mapping[str, Any]) -> None:
+        """Let the folder `out` have exactly these shards, or say that they are here.
+
+        facts: what their manifest says.
+        """
         ...

@@ -14,16 +14,16 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pipeline.base.errors import InputError
 from pipeline.base.files import replacing, write_text
 from pipeline.storage import locks, space
-from pipeline.storage.contract import Receipt
+from pipeline.storage.contract import LOCATION, Receipt
 
 CACHE = Path(".dvc/cache")
 """where DVC keeps results, as hard links where the file system has them"""
@@ -93,24 +93,29 @@ class Folder:
                 continue  # `finished` says why
         return found
 
-    def check_space(self, needed: int, out: Path, total: int) -> None:
+    @property
+    def here(self) -> Path:
+        """The folder in which its shards are written: itself."""
+        return self.path
+
+    def check_space(self, needed: int, out: Path, total: int, shard: int) -> None:
         """Raise InputError where a disk has no room for the bytes still `needed`, or for the `total` at `out`."""
         space.check_space(self.path, needed, out, total)
 
     def published(self, names: Sequence[str], out: Path) -> bool:
         """Whether the folder `out` has exactly these shards: links of those here, or copies of their size."""
-        if {path.name for path in out.glob("*.arrow")} != set(names):
+        if {path.name for path in out.glob("*.arrow")} != set(names) or (out / LOCATION).exists():
             return False
         files = [((out / name).stat(), (self.path / name).stat()) for name in names]
         linked = all(os.path.samestat(there, here) for there, here in files)
         on_another_disk = all(there.st_dev != here.st_dev for there, here in files)
         return linked or (on_another_disk and all(there.st_size == here.st_size for there, here in files))
 
-    def publish(self, names: Sequence[str], out: Path) -> None:
+    def publish(self, names: Sequence[str], out: Path, facts: Mapping[str, Any]) -> None:
         """Give the folder `out` exactly these shards, as hard links where the file system has them, else as copies."""
         out.mkdir(parents=True, exist_ok=True)
-        for stale in out.glob("*.arrow"):
-            stale.unlink()
+        for stale in (*out.glob("*.arrow"), out / LOCATION):
+            stale.unlink(missing_ok=True)
         for name in names:
             try:
                 os.link(self.path / name, out / name)

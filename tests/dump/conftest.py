@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.dump import run
 from pipeline.dump.publish import Places
+from pipeline.dump.run import dump as dumped
 from pipeline.dump.settings import Dump
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts.registry import readout_of
+from tests.dump.workers import shards_of
 from tests.helpers import ROOT
 
 SETTINGS = Dump(
@@ -65,7 +67,7 @@ def dump(out, store, pause=0.0, rank=0, world=1):
             return super().make(number, claim)
 
     start_maker, run.Maker = run.Maker, Maker
-    places = run.Places(Path(out), "key", manifest, store=Path(store), finish=finish)
+    places = run.Places(Path(out), "key", manifest, store=store, finish=finish)
     try:
         return run.fill(run.Shards(lambda: model, work, places.built), places, Rank(rank, world))
     finally:
@@ -105,9 +107,10 @@ def dump(tmp_path, settings):
     """A function: dump sentences into a folder below tmp_path -> the facts; other settings by name."""
 
     def dump_sentences(model, given, key="key", out="out", scratch="scratch", manifest=None, spans=None, **changes):
-        places = Places(tmp_path / out, key, manifest, tmp_path / scratch)
+        store = scratch if "://" in str(scratch) else tmp_path / scratch
+        places = Places(tmp_path / out, key, manifest, store)
         changed = replace(settings, **changes)
-        return run.dump(model, *given, changed, places, spans, readout_of(changed.keep, changed.readout))
+        return dumped(model, *given, changed, places, spans, readout_of(changed.keep, changed.readout))
 
     return dump_sentences
 
@@ -128,3 +131,79 @@ def program_in():
 def program(program_in, tmp_path):
     """The same, in tmp_path."""
     return partial(program_in, tmp_path)
+
+
+WORKERS = """
+def worker(name, **options):
+    Path(name).touch()
+    child = os.fork()
+    if not child:
+        log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1), os.dup2(log, 2)
+        dump("out", "store", **options)
+        os._exit(0)
+    return child
+
+def end(child):
+    status = os.waitpid(child, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+def wait_until(condition):
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+"""
+
+
+SERVER = """
+for request in sys.stdin:
+    folder, lines = json.loads(request)
+    os.chdir(folder)
+    exec(lines, globals())
+    print("over", flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def server(program_in, tmp_path_factory):
+    """A process that runs lines, so that torch is imported once."""
+    folder = tmp_path_factory.mktemp("server")
+    process = program_in(folder, WORKERS + SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    yield process
+    process.stdin.close()
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def run_in(server):
+    """A function: run lines in a folder, in a process that forks workers -> what they wrote to standard output."""
+
+    def run_lines(folder, lines):
+        server.stdin.write(json.dumps([str(folder), lines]) + "\n")
+        server.stdin.flush()
+        out = []
+        for line in server.stdout:
+            if line == "over\n":
+                return "".join(out)
+            out.append(line)
+        raise AssertionError(server.stderr.read())
+
+    return run_lines
+
+
+@pytest.fixture
+def run(run_in, tmp_path):
+    """The same, in tmp_path."""
+    return partial(run_in, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def alone(run_in, tmp_path_factory):
+    """(shards, manifest) of a single worker that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert "published" in run_in(folder, "dump('out', 'store')")
+    return shards_of(folder / "out"), json.loads((folder / "out.json").read_text())

@@ -10,7 +10,7 @@ import pytest
 from pipeline.base.errors import InputError
 from pipeline.dump import clean
 from pipeline.storage.folder import Folder
-from pipeline.storage.places import DUMPS
+from pipeline.storage.places import dumps_here
 from tests.helpers import ROOT, run
 
 
@@ -18,11 +18,11 @@ from tests.helpers import ROOT, run
 def store(model, dump, sentences, tmp_path):
     """Two dumps in .drillcore/dumps: `key`, whose shards are linked elsewhere, and `other`, whose are not."""
     given = sentences(900)
-    dump(model, given, scratch=DUMPS)
-    dump(model, given, scratch=DUMPS, key="other", out="copy")
+    dump(model, given, scratch=dumps_here())
+    dump(model, given, scratch=dumps_here(), key="other", out="copy")
     for path in (tmp_path / "copy").iterdir():
         path.unlink()
-    return tmp_path / DUMPS
+    return tmp_path / dumps_here()
 
 
 def test_contents_by_the_files(store):

@@ -2,94 +2,11 @@
 
 import json
 import signal
-import subprocess
-from functools import partial
 
 import pytest
 
 from pipeline.dump.publish import Places, publish_once
-from tests.helpers import contents
-
-
-def shards_of(folder):
-    """{name: bytes} of the shards in a folder."""
-    return {path.rsplit("/", 1)[1]: data for path, data in contents(folder).items() if path.endswith(".arrow")}
-
-
-WORKERS = """
-def worker(name, **options):
-    Path(name).touch()
-    child = os.fork()
-    if not child:
-        log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1), os.dup2(log, 2)
-        dump("out", "store", **options)
-        os._exit(0)
-    return child
-
-def end(child):
-    status = os.waitpid(child, 0)[1]
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-def wait_until(condition):
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise TimeoutError
-"""
-
-
-SERVER = """
-for request in sys.stdin:
-    folder, lines = json.loads(request)
-    os.chdir(folder)
-    exec(lines, globals())
-    print("over", flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def server(program_in, tmp_path_factory):
-    """A process that runs lines, so that torch is imported once."""
-    folder = tmp_path_factory.mktemp("server")
-    process = program_in(folder, WORKERS + SERVER, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    yield process
-    process.stdin.close()
-    process.stdout.close()
-    process.stderr.close()
-    process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def run_in(server):
-    """A function: run lines in a folder, in a process that forks workers -> what they wrote to standard output."""
-
-    def run_lines(folder, lines):
-        server.stdin.write(json.dumps([str(folder), lines]) + "\n")
-        server.stdin.flush()
-        out = []
-        for line in server.stdout:
-            if line == "over\n":
-                return "".join(out)
-            out.append(line)
-        raise AssertionError(server.stderr.read())
-
-    return run_lines
-
-
-@pytest.fixture
-def run(run_in, tmp_path):
-    """The same, in tmp_path."""
-    return partial(run_in, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def alone(run_in, tmp_path_factory):
-    """(shards, manifest) of a single worker that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert "published" in run_in(folder, "dump('out', 'store')")
-    return shards_of(folder / "out"), json.loads((folder / "out.json").read_text())
+from tests.dump.workers import agrees
 
 
 def made_by(log):
@@ -97,10 +14,6 @@ def made_by(log):
     lines = log.read_text().splitlines()
     made = [int(line.split()[1]) for line in lines if line.startswith("made")]
     return made, "published" in lines, log.read_text()
-
-
-def agrees(folder, alone):
-    return shards_of(folder / "out") == alone[0] and json.loads((folder / "out.json").read_text()) == alone[1]
 
 
 def test_two_ranks_give_the_bytes_of_one_worker(run, tmp_path, alone):

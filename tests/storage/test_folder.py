@@ -139,7 +139,7 @@ def test_published_shards_are_links_and_nothing_of_an_earlier_dump_stays(built, 
     for stale in ("shard-00000.arrow", "shard-00099.arrow"):
         (out / stale).write_bytes(b"of an earlier dump with more shards")
     assert not Folder(built).published(NAMES, out)
-    Folder(built).publish(NAMES, out)
+    Folder(built).publish(NAMES, out, {})
     assert Folder(built).published(NAMES, out)
     assert sorted(file.name for file in out.iterdir()) == NAMES
     assert all((out / name).samefile(built / name) for name in NAMES)
@@ -155,7 +155,7 @@ def link_fails(number):
 @pytest.mark.parametrize("number", folders.NO_LINKS)
 def test_where_there_are_no_links_shards_are_copied(built, tmp_path, monkeypatch, number):
     monkeypatch.setattr(folders.os, "link", link_fails(number))
-    Folder(built).publish(NAMES, tmp_path / "out")
+    Folder(built).publish(NAMES, tmp_path / "out", {})
     assert {name: (tmp_path / "out" / name).stat().st_nlink for name in NAMES} == dict.fromkeys(NAMES, 1)
     assert list(contents(tmp_path / "out").values()) == list(contents(built).values())
 
@@ -163,7 +163,7 @@ def test_where_there_are_no_links_shards_are_copied(built, tmp_path, monkeypatch
 def test_another_reason_not_to_link_is_an_error(built, tmp_path, monkeypatch):
     monkeypatch.setattr(folders.os, "link", link_fails(errno.EACCES))
     with pytest.raises(OSError, match="Permission denied"):
-        Folder(built).publish(NAMES, tmp_path / "out")
+        Folder(built).publish(NAMES, tmp_path / "out", {})
 
 
 def test_a_copy_that_fills_the_disk_leaves_no_half(built, tmp_path, monkeypatch):
@@ -174,13 +174,13 @@ def test_a_copy_that_fills_the_disk_leaves_no_half(built, tmp_path, monkeypatch)
     monkeypatch.setattr(folders.os, "link", link_fails(errno.EXDEV))
     monkeypatch.setattr(folders.shutil, "copyfile", copyfile)
     with pytest.raises(InputError, match=r"the disk of .*out is full"):
-        Folder(built).publish(NAMES, tmp_path / "out")
+        Folder(built).publish(NAMES, tmp_path / "out", {})
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_is_published_are_exactly_these_shards(built, tmp_path):
     folder, out = Folder(built), tmp_path / "out"
-    folder.publish(NAMES, out)
+    folder.publish(NAMES, out, {})
     (out / "shard-00002.arrow").touch()
     assert not folder.published(NAMES, out)
     (out / "shard-00002.arrow").unlink()
