@@ -5,8 +5,8 @@
     python -m benchmarks.workers --same-bytes --sentences 5000
 
 Sentences are made up, as long as those of MRPC, and the model has random weights: the stage dump runs on them as a user
-runs it, in processes of its own. What is compared is the time from the first shard that begins to the last that is
-there, so that starting Python, torch and Ray is left out; it is printed beside it.
+runs it, in processes of its own. What is compared is how fast shards come while all workers are at it, so that starting
+Python, torch and Ray is left out; seconds with it are printed beside.
 """
 
 import argparse
@@ -32,7 +32,9 @@ from pipeline.formats import pairs
 MODEL = {"model_type": "rwkv6", "vocab_size": 256, "hidden_size": 256, "num_hidden_layers": 6}
 SMALL = MODEL | {"hidden_size": 64, "num_hidden_layers": 2}
 """of --same-bytes, which is about bytes and not about speed"""
-ROUNDS, SENTENCES, MANY = 3, 3000, 100_000
+ROUNDS, SENTENCES, MANY = 3, 4000, 100_000
+LAST = 3
+"""shards at the end of a run that do not count"""
 COMMAND = "-m stages.dump --model m --tokens tokens.parquet --sentences pairs/sentences.parquet"
 OUTS = "--out {0}/states/m --unembedding {0}/m.safetensors --manifest {0}/m.json"
 
@@ -89,16 +91,15 @@ def shards(folder, out):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def span(folder):
-    """Seconds from the first shard that began to the last that was there, of the one key in the store."""
+def rate(folder):
+    """Bytes of shards per second, of the one key in the store, while all workers are at it: without the first third,
+    by which the last of them has begun, and without the last few, which not all of them share.
+    """
     [key] = [path for path in (folder / ".drillcore/dumps").iterdir() if path.is_dir()]
-    paths = list(key.glob("*.arrow"))
-    return max(path.stat().st_mtime for path in paths) - min(map(born, paths))
-
-
-def born(path):
-    """When a file was made."""
-    return float(subprocess.run(["stat", "-c", "%.9W", str(path)], capture_output=True, text=True, check=True).stdout)
+    found = sorted((path.stat().st_mtime, path.stat().st_size) for path in key.glob("*.arrow"))
+    first, last = len(found) // 3, len(found) - LAST
+    assert last - first > 2 * LAST, "too few shards to tell: more sentences"
+    return sum(size for _, size in found[first + 1 : last + 1]) / (found[last][0] - found[first][0])
 
 
 def clear(folder):
@@ -193,22 +194,23 @@ def speed(rounds, sentences):
         "two ranks": ranks,
         "one through Ray": lambda folder, out: ray(folder, out, 1),
     }
-    spans, walls = {way: [] for way in ways}, {way: [] for way in ways}
+    rates, walls = {way: [] for way in ways}, {way: [] for way in ways}
     with workspace() as name:
         folder = Path(name)
-        tokens = make(folder, sentences, MODEL, shard_mb=10)
+        tokens = make(folder, sentences, MODEL, shard_mb=4)
         for _ in range(rounds):
             for way, function in ways.items():
                 clear(folder)
                 begun = time.perf_counter()
                 function(folder, way.replace(" ", "-"))
                 walls[way].append(time.perf_counter() - begun)
-                spans[way].append(span(folder))
-        count = len(shards(folder, "one"))
+                rates[way].append(rate(folder))
+        files = list((folder / "one/states/m").glob("*.arrow"))
+        count, size = len(files), sum(path.stat().st_size for path in files)
 
     def ratio(way, other):
         """How often a way is as fast as another, in the median round."""
-        return statistics.median(b / a for a, b in zip(spans[way], spans[other]))
+        return statistics.median(a / b for a, b in zip(rates[way], rates[other]))
 
     return {
         "sentences": sentences,
@@ -216,7 +218,7 @@ def speed(rounds, sentences):
         "shards": count,
         "rounds": rounds,
         "cores": len(os.sched_getaffinity(0)),
-        "tokens per second": {way: tokens / statistics.median(of_way) for way, of_way in spans.items()},
+        "tokens per second": {way: statistics.median(of_way) * tokens / size for way, of_way in rates.items()},
         "seconds with the start": {way: statistics.median(of_way) for way, of_way in walls.items()},
         "ratios": {
             "two workers through Ray / two without": ratio("two through Ray", "two by claims"),

@@ -217,6 +217,10 @@ EXAMPLES = {  # path -> the module whose docstring describes it, its columns, an
 }
 OTHERS = {  # path -> the stage that writes it, and what it is
     "data/code/STAGE.json": ("check", "{file: hash} of the code that the stage runs; see docs/architecture.md"),
+    "data/states/MODEL/location.json": (
+        "dump",
+        "{url: where the shards are}, in their place where DRILLCORE_STORE is a URL",
+    ),
     "results/metrics.json": ("correlate", "rho, layer and difference of each encoder on the last split; a DVC metric"),
 }
 

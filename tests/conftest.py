@@ -91,6 +91,8 @@ def s3_server():
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """A fresh URL below the bucket, and the environment that finds it."""
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
+    s3fs.S3FileSystem.clear_instance_cache()  # clients of other tests have another server
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anything")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")

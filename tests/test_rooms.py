@@ -59,6 +59,7 @@ BELOW = {  # room -> the rooms that it may import; imports run downwards only
         "base",
         "catalog",
         "formats",
+        "engine",
         "text",
         "models",
         "readouts",

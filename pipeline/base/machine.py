@@ -34,6 +34,15 @@ def device_named(name: str) -> "torch.device":
     return torch.device(name)
 
 
+def must_be_here(path: Path, what: str) -> None:
+    """Raise InputError for a file or folder that the run found, and the machine of this worker has not."""
+    if not path.exists():
+        raise InputError(
+            f"{what}: {path} is not on machine {os.uname().nodename}: put it where all machines see it under this "
+            "path, such as in a shared HF_HOME"
+        )
+
+
 def chosen_device() -> "torch.device":
     """The device that the user's environment names, for what has no option for it."""
     return device_named(os.environ.get("DRILLCORE_DEVICE", ""))

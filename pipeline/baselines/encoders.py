@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.base.errors import InputError, first_line, needs_extra
-from pipeline.base.machine import chosen_device, quiet_transformers
+from pipeline.base.machine import chosen_device, must_be_here, quiet_transformers
 from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import ENCODER_POOLINGS, Baseline, source_of
 from pipeline.engine.local import LOCAL
@@ -43,6 +43,7 @@ class Encoding:
 
     def __call__(self) -> Callable[[list[str]], tuple[np.ndarray, dict[str, Any], int | None]]:
         """The function of some texts (S,) -> their vectors (S, D), what the encoder is, and how many it cut."""
+        must_be_here(self.folder, self.what)
         encoder = opened(self.entry, self.folder, self.what)
         prompt = prompt_of(encoder, self.entry.prompt)
         about = {

@@ -63,6 +63,7 @@ def run(
     baseline: options.Baselines = None,
     pooling: options.RunPooling = None,
     limit: options.Limit = None,
+    engine: options.Engine = None,
     save: options.Save = None,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -84,7 +85,7 @@ def run(
     of_file = _given(separator=separator, encoding=encoding, quoting=quoting, no_label=no_label)
     of_model = _given(tokenizer=tokenizer, special_tokens=special_tokens or None)
     names = running.Names(pairs, models, pairs_name, model_name)
-    running.run(names, running.Asked(columns, of_file, of_model, baseline, pooling, limit), save, dry_run)
+    running.run(names, running.Asked(columns, of_file, of_model, baseline, pooling, limit, engine), save, dry_run)
 
 
 def _given(**values: Any) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ SpecialTokens = Annotated[bool, typer.Option("--special-tokens", help="of a new 
 Baselines = Annotated[list[str] | None, typer.Option(help="instead of those in params.yaml; may be repeated")]
 RunPooling = Annotated[str | None, typer.Option(help="how tokens become a vector: mean, last, attention ...")]
 Limit = Annotated[int | None, typer.Option(help="only the first so many pairs of each split; all where left out")]
+Engine = Annotated[str | None, typer.Option(help="where this run works: local or ray (docs/howto/ray.md)")]
 Save = Annotated[str | None, typer.Option(help="keep the result as an experiment of this name")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="check, say what would be written, write nothing")]
 Kind = Annotated[str | None, typer.Argument(metavar="[KIND]", help="datasets, models or baselines; or all of them")]

@@ -1,5 +1,6 @@
 """What each subcommand does, from its options to what it prints."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pipeline.base.files import replacing
 from pipeline.base.settings import Study, read_yaml
 from pipeline.catalog.entries import ENTRIES
 from pipeline.command import estimate, listing, study, words
+from pipeline.engine import names as engines
 from pipeline.text.settings import Prepare
 
 REFERENCE = "correlate.reference"
@@ -41,10 +43,14 @@ class Asked:
     baselines: list[str] | None
     pooling: str | None
     limit: int | None
+    engine: str | None = None
+    """of this run alone: it is no part of the study"""
 
 
 def run(names: Names, asked: Asked, save: str | None, dry_run: bool) -> None:
     """Add what is new, set what is asked for, check it, say what it takes, run DVC, and say where to look."""
+    if asked.engine is not None:
+        os.environ[engines.VARIABLE] = asked.engine
     named, values = _read(names, asked, ask=not dry_run)
     made, back = study.plan(named, values), study.way_back()
     for line in made.said:

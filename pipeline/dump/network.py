@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from pipeline.base.machine import use_threads
+from pipeline.base.machine import must_be_here, use_threads
 from pipeline.catalog.entries import Model
 from pipeline.dump import checks, gate
 from pipeline.dump.work import Sizes, sizes_of
@@ -41,6 +41,8 @@ class Network:
     @functools.cached_property
     def _loaded(self) -> PreTrainedModel:
         use_threads(self.threads)
+        if self.path is not None:
+            must_be_here(self.path, f"model {self.name}")
         return spread.loaded(self.entry, self.path, self.name, self.dtype, self.device)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 A row is a sentence, in the order of sentence_id: a sentence's id is its row. Columns are sentence_id (int64) and
 layer_00 ... of fixed-size lists of D float32, a column for each layer that was kept, named by its number. Models' are
 `data/pooled/MODEL/vectors.parquet`, of the stage pool, and baselines' `data/baselines/NAME/vectors.parquet`. The footer
-of a model's says how the norms of its states are spread (`formats.norms`).
+of a model's says how the norms of its states are spread (`formats.norms`). Where DRILLCORE_STORE is a URL, a model's
+lie there, and the file is JSON that says where: url, bytes, sha256.
 
 With `pool.store` lists are of float16, or of int8 (`formats.precision`), which times the scale of its dimension is the
 number. The scales are in the footer: key `drillcore`, JSON, in it `scales`, {layer_00: D numbers}. Readers here give

@@ -1,5 +1,6 @@
 """The command `drillcore` in this process: what it says, and what it refuses."""
 
+import os
 import re
 
 import pytest
@@ -102,6 +103,17 @@ def test_bad_input_is_one_line_and_with_debug_a_traceback(folder, say, words, co
     with pytest.raises(InputError):
         say("--debug", *words)
     assert contents(folder) == before
+
+
+def test_an_engine_is_that_of_one_run_and_written_nowhere(folder, say, monkeypatch):
+    monkeypatch.setenv("DRILLCORE_ENGINE", "local")  # what a run sets is put back
+    told = []
+    monkeypatch.setattr(study, "repro", lambda: told.append(os.environ["DRILLCORE_ENGINE"]) or 1)
+    before = yaml.safe_load((folder / "params.yaml").read_text())
+    assert say(*DRY, "--engine", "raz")[2].startswith("error: DRILLCORE_ENGINE is 'raz': did you mean ray?")
+    say("run", "sample", "tiny", "--engine", "local")
+    assert told == ["local"]
+    assert yaml.safe_load((folder / "params.yaml").read_text())["engine"] == before["engine"] == "local"
 
 
 def test_a_command_that_is_not_there_is_named_with_its_near_miss(say):

@@ -293,6 +293,58 @@ def test_what_is_wrong_with_the_places_is_said_before_anything_is_read(project):
         stages.dump.main("tiny", **PATHS, device="cpu,tpu", threads=1)
 
 
+def test_with_a_url_as_store_the_folder_says_where_the_shards_are_and_readers_go_there(project, monkeypatch, memory):
+    dump()
+    local, facts = dumps.read(PATHS["out"], read_manifest()), read_manifest()
+    shards = [list(local.batches), contents(PATHS["unembedding"])]
+    monkeypatch.setenv("DRILLCORE_STORE", memory)
+    dump()
+    assert [path.name for path in PATHS["out"].iterdir()] == ["location.json"]
+    assert read_manifest() == facts, "the manifest does not say where"
+    elsewhere = dumps.read(PATHS["out"], facts)
+    assert elsewhere.batches.url == f"{memory}/dumps/{facts['key']}"
+    assert all(a.equals(b) for a, b in zip(elsewhere.batches, shards[0], strict=True))
+    assert contents(PATHS["unembedding"]) == shards[1]
+    before = contents("data")
+    monkeypatch.setattr("pipeline.dump.passes.Passes.run", None)
+    dump()
+    assert contents("data") == before
+    monkeypatch.delenv("DRILLCORE_STORE")
+    dump()
+    assert [path.name for path in PATHS["out"].iterdir()] == ["shard-00000.arrow"]
+
+
+def test_a_store_that_cannot_be_written_to_ends_the_dump_before_the_model_is_loaded(project, monkeypatch):
+    monkeypatch.setattr("pipeline.models.spread.load", None)
+    monkeypatch.setenv("DRILLCORE_STORE", "s4://bucket/x")
+    with pytest.raises(InputError, match="no protocol 's4'"):
+        dump()
+
+
+def test_two_ranks_of_the_stage_and_then_all_of_it(project, monkeypatch, capsys):
+    write_texts(["ab" * 80 + str(i) for i in range(10)] + ["ab" * 90 + f"~{i}" for i in range(2)])
+    change("params.yaml", dump={"batch_tokens": 1000})
+    wide = {"random": 0, "config": {"model_type": "rwkv6", **WIDE}, "tokenizer": "bytes"}
+    change("catalog.yaml", models={"tiny": wide})
+    dump()
+    before = contents("data")
+    assert len(read_manifest()["shards"]) > 1
+    shutil.rmtree(".drillcore/dumps")
+    for path in (PATHS["manifest"], PATHS["unembedding"]):
+        path.unlink()
+    shutil.rmtree(PATHS["out"])
+    stages.dump.main("tiny", **PATHS, device="cpu", threads=1, rank=1, world_size=2)
+    assert "rank 1: done; " in capsys.readouterr().err
+    assert left_behind() == []
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    dump()
+    assert contents("data") == before
+    monkeypatch.setenv("WORLD_SIZE", "0")
+    with pytest.raises(InputError, match="rank 0 of 0"):
+        dump()
+
+
 def test_the_command_ends_in_one_line_for_bad_input_and_takes_the_options_of_dvc_yaml(project):
     options = [item for name, path in PATHS.items() for item in (f"--{name}", str(path))]
 

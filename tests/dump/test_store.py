@@ -160,6 +160,7 @@ def flaky(s3_server, s3, monkeypatch, seed):
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    filesystem(s3)[0].clear_instance_cache()
     yield app, s3
     server.shutdown()
 
@@ -205,6 +206,7 @@ def test_workers_killed_at_random_moments_never_show_half_a_shard_and_another_go
     watch = Watch(url, alone[0])
     watch.start()
     out = run(f"""
+import s3fs  # takes a second, in each worker
 random.seed({seed})
 os.environ.update({ {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}!r})
 def worker(name):
