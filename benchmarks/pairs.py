@@ -83,7 +83,9 @@ def measured(root, count, resamples, layers, dim):
                     "microseconds_a_pair": round(1e6 * cost.seconds / count, 1),
                 }
             )
-            print("{stage}, {pairs:,} pairs: {peak_mb:,} MB, {microseconds_a_pair} us".format(**rows[-1]), file=sys.stderr)
+            print(
+                "{stage}, {pairs:,} pairs: {peak_mb:,} MB, {microseconds_a_pair} us".format(**rows[-1]), file=sys.stderr
+            )
     return rows
 
 

@@ -84,9 +84,7 @@ def resampled_in_parts(scores: np.ndarray, group: Group, settings: Correlate) ->
     """
     step, seed = rows_at_once(len(group.rows)), stream_seed(settings.seed, group.name)
     parts = [
-        bootstrap(
-            scores[start : start + step][:, group.rows], group.labels, group.component, settings.resamples, seed
-        )
+        bootstrap(scores[start : start + step][:, group.rows], group.labels, group.component, settings.resamples, seed)
         for start in range(0, len(scores), step)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in STATISTICS}

@@ -30,7 +30,9 @@ class Learning:
     """numbers of those that are held out"""
 
 
-def divided(pairs: TrainPairs, ids: Sequence[np.ndarray], settings: Finetune, spans: np.ndarray | None = None) -> Learning:
+def divided(
+    pairs: TrainPairs, ids: Sequence[np.ndarray], settings: Finetune, spans: np.ndarray | None = None
+) -> Learning:
     """Hold one fold of the components out, and find the paraphrases. InputError where there is nothing to learn.
 
     spans (S, 2): what is pooled of each text; None: all its tokens.

@@ -62,7 +62,9 @@ def _records(records: Iterable[tuple[str, Any]], wanted: Sequence[str]) -> pl.Da
             names.update(dict.fromkeys(record))
             yield {name: _cell(value, name, where) for name, value in record.items() if name in wanted}
 
-    blocks = [text_table(list(names), [[row.get(name) for name in names] for row in block]) for block in in_blocks(rows())]
+    blocks = [
+        text_table(list(names), [[row.get(name) for name in names] for row in block]) for block in in_blocks(rows())
+    ]
     return pl.concat(blocks, how="diagonal", rechunk=False) if blocks else pl.DataFrame()
 
 
