@@ -79,10 +79,10 @@ class TextFile:
         raise AssertionError(f"{self.path} has changed")
 
 
-def in_blocks(rows: Iterable[Row], size: int = ROWS_AT_ONCE) -> Iterator[list[Row]]:
-    """Rows -> lists of so many of them, the last of what is left."""
+def in_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows -> lists of ROWS_AT_ONCE of them, the last of what is left."""
     rows = iter(rows)
-    while block := list(islice(rows, size)):
+    while block := list(islice(rows, ROWS_AT_ONCE)):
         yield block
 
 
