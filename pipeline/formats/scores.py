@@ -98,7 +98,7 @@ def _unknown(combinations: int, pairs: int) -> np.ndarray:
     if combinations * pairs <= NUMBERS_HELD:
         return np.full(shape, np.nan)
     with tempfile.TemporaryFile(dir=".") as file:
-        os.posix_fallocate(file.fileno(), 0, 8 * combinations * pairs)  # a full disk is an error here, not a crash later
+        os.posix_fallocate(file.fileno(), 0, 8 * combinations * pairs)  # a full disk is an error now, no crash later
         values = np.memmap(file, np.float64, "r+", shape=shape)
     values[:] = np.nan
     return values
