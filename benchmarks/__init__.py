@@ -8,6 +8,8 @@ dumps        what a dump adds to the model: dump, many
 gpu          the same on a GPU
 states       reading token states: pooling, sweep, geometry, verify
 resampling   the bootstrap
+memory       what each stage holds at 200,000 pairs
+pairs        what prepare, baseline, score and correlate take of a million pairs
 lengths      time and memory against the length of a sentence, beside a Transformer (scaling, lengths_picture)
 pipeline     DVC and the stages in a clone of the project; only by its name, it takes minutes
 waiting      how OpenMP's threads wait (threads.py); only by its name, it keeps every core busy

@@ -64,9 +64,9 @@ def inverse_document_frequencies(tokens: Tokens, train: np.ndarray) -> Ragged:
     pooled = tokens.pooled
     size = 1 + int(pooled.values.max())
     learned_from = np.flatnonzero(np.isin(tokens.sentence_ids, train))
-    documents = np.bincount(np.concatenate([np.unique(pooled[row]) for row in learned_from]), minlength=size)
+    documents = np.bincount(np.concatenate([np.unique(pooled[row]) for row in learned_from.tolist()]), minlength=size)
     idf = np.log((len(learned_from) + 1) / (documents + 1)).astype(np.float32)
-    return pooled.map(lambda ids: idf[ids])
+    return Ragged(idf[pooled.values], pooled.offsets)
 
 
 def _sentences_of_last_split(pairs: pl.DataFrame) -> list[int]:

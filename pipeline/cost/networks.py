@@ -1,6 +1,7 @@
 """Encoders with a network: the layers of a model, each reached by an early exit, and sentence encoders."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ def exits(model: PreTrainedModel, readout: Readout) -> list[int]:
 
 
 def layer_vectors(
-    model: PreTrainedModel, ids: list[np.ndarray], layer: int, readout: Readout, spans: np.ndarray | None = None
+    model: PreTrainedModel, ids: Sequence[np.ndarray], layer: int, readout: Readout, spans: np.ndarray | None = None
 ) -> np.ndarray:
     """Token ids of S sentences, (T,) each -> the mean of what is read at a layer, or its state, (S, D) float32.
 

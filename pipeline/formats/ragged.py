@@ -1,6 +1,6 @@
 """Many short arrays, such as the token ids of sentences, in one: no object for each of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import overload
@@ -65,10 +65,6 @@ class Ragged(Sequence[np.ndarray]):
         if not start.any() and np.array_equal(stop, self.lengths):
             return self
         return self._cut(self.offsets[:-1] + start, stop - start)
-
-    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Ragged":
-        """A function of all numbers at once, (N,) -> (N,)."""
-        return Ragged(function(self.values), self.offsets)
 
     def among(self, parts: Sequence[np.ndarray | None]) -> "Ragged":
         """What is read with each array, which is where a part is None: its parts, one behind the other."""

@@ -5,6 +5,7 @@ One tidy table that every statistic and every paired test is computed from. A la
 hands on how the norms of each model's states are spread (`formats.norms`).
 """
 
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -97,7 +98,8 @@ def _unknown(combinations: int, pairs: int) -> np.ndarray:
     if combinations * pairs <= NUMBERS_HELD:
         return np.full(shape, np.nan)
     with tempfile.TemporaryFile(dir=".") as file:
-        values = np.memmap(file, np.float64, "w+", shape=shape)
+        os.posix_fallocate(file.fileno(), 0, 8 * combinations * pairs)  # a full disk is an error now, no crash later
+        values = np.memmap(file, np.float64, "r+", shape=shape)
     values[:] = np.nan
     return values
 

@@ -9,8 +9,10 @@ import polars as pl
 
 def groups(pairs: pl.DataFrame, subsets: Mapping[str, Sequence]) -> dict[str, np.ndarray]:
     """The splits, in the order of the data, then the named subsets {name: (split, n)} -> {name: row numbers}."""
-    splits = pairs["split"].to_numpy()
-    rows = {split: np.flatnonzero(splits == split) for split in dict.fromkeys(splits)}
+    splits = pairs["split"]
+    rows = {
+        split: (splits == split).arg_true().to_numpy().astype(np.intp) for split in splits.unique(maintain_order=True)
+    }
     return rows | {name: rows[split][:n] for name, (split, n) in subsets.items()}
 
 

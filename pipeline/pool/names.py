@@ -14,11 +14,12 @@ import numpy as np
 
 from pipeline.base.errors import InputError, did_you_mean
 from pipeline.formats import fits
-from pipeline.pool.corrections import BY_UNEMBEDDING, CORRECTIONS, Apply, TrainVectors
+from pipeline.pool.corrections import BY_UNEMBEDDING, CORRECTIONS, Apply
 from pipeline.pool.learned import LEARNED
 from pipeline.pool.mixes import MIXES
 from pipeline.pool.recurrent import RECURRENT
 from pipeline.pool.tokens import POOLINGS
+from pipeline.pool.train_vectors import TrainVectors
 from pipeline.pool.weighted import WEIGHTED
 
 REGISTRIES: dict[str, dict[str, Any]] = {

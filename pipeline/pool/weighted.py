@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.formats.ragged import Ragged
-from pipeline.pool.corrections import Spectrum
+from pipeline.pool.train_vectors import Spectrum
 
 SENTENCES_AT_ONCE = 1 << 16
 """whose tokens are sorted at once"""
@@ -104,4 +104,4 @@ def token_weights(
     ordered = Ragged.of(ids).take(np.argsort(sentence_ids))
     counts = count(ordered.take(train), 1 + int(ordered.values.max()))
     of_ids = {entry: WEIGHTED[entry].weights(counts).astype(np.float32) for entry in entries}
-    return {entry: ordered.map(lambda values, of=of_entry: of[values]) for entry, of_entry in of_ids.items()}
+    return {entry: Ragged(weights[ordered.values], ordered.offsets) for entry, weights in of_ids.items()}

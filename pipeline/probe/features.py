@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.pool.corrections import TrainVectors, whitening
+from pipeline.pool.corrections import whitening
+from pipeline.pool.train_vectors import TrainVectors
 
 
 def difference_product(u: np.ndarray, v: np.ndarray) -> np.ndarray:

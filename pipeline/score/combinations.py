@@ -13,15 +13,9 @@ from pipeline.formats.arrays import OnDisk, Rows
 from pipeline.formats.parquet import Column, schema_of
 from pipeline.formats.scores import COLUMNS
 from pipeline.formats.unembeddings import Unembedding
-from pipeline.pool.corrections import (
-    Apply,
-    CorrectionError,
-    NoUnembeddingError,
-    TrainVectors,
-    as_they_are,
-    in_parts,
-)
+from pipeline.pool.corrections import Apply, as_they_are
 from pipeline.pool.names import Correction
+from pipeline.pool.train_vectors import CorrectionError, NoUnembeddingError, TrainVectors, in_parts
 from pipeline.score.similarities import Similarity, score_pairs
 
 OF_PAIRS = ("pair_id", "split", "label")

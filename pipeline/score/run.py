@@ -13,7 +13,7 @@ from pipeline.formats.norms import Norms
 from pipeline.formats.pairs import sentence_count
 from pipeline.formats.splits import train_sentences
 from pipeline.formats.unembeddings import Unembedding
-from pipeline.pool.corrections import NUMBERS_AT_ONCE
+from pipeline.pool.train_vectors import NUMBERS_AT_ONCE
 from pipeline.score.combinations import Table, at_layers, score_vectors, usable
 from pipeline.score.settings import Score
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.base.errors import one_of
+
+if TYPE_CHECKING:  # settings import this, and are not to wait for Arrow
+    from pipeline.formats.arrays import Rows
 
 PAIRS_AT_ONCE = 4096
 """pairs whose float64 vectors are held at once, at most"""
@@ -75,7 +79,7 @@ class Similarity:
 
 
 def score_pairs(
-    vectors: np.ndarray, first: np.ndarray, second: np.ndarray, similarities: Sequence[Similarity]
+    vectors: "Rows", first: np.ndarray, second: np.ndarray, similarities: Sequence[Similarity]
 ) -> np.ndarray:
     """Sentence vectors (S, D) and the two sentence ids of each pair (P,), (P,) -> (K, P): a row for each similarity.
 

@@ -5,13 +5,15 @@ A control leaves everything as it is but one thing, so that a figure that stays 
 
 import random
 import re
-from collections import defaultdict
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import polars as pl
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.dataset import Dataset
+from pipeline.text.distinct import sentences_of
 
 WORD = re.compile(r"\S+")
 
@@ -55,45 +57,85 @@ def paired_at_random(rows: pl.DataFrame, seed: int, what: str) -> pl.DataFrame:
     that are a first and a second sentence. No sentence meets itself, or one that it is paired with anywhere in the
     source. InputError for a split in which that cannot be had.
     """
-    first, second = rows["sentence1"].to_list(), rows["sentence2"].to_list()
-    partners: defaultdict[str, set[str]] = defaultdict(set)
-    for a, b in zip(first, second):
-        partners[a] |= {a, b}
-        partners[b].add(a)
-    replaced = list(second)
+    first, second, texts = sentences_of(rows)
+    met = _Met(first, second, len(texts))
+    replaced = second.copy()
     for split, at in _rows_of(rows).items():
-        barred: dict[str, set[str]] = {}  # second sentence -> what its first sentences must not meet
-        for row in at.tolist():
-            barred.setdefault(second[row], set()).update(partners[first[row]])
-        other = _exchanged(barred, seed, split, what)
-        for row in at.tolist():
-            replaced[row] = other[second[row]]
-    return rows.with_columns(sentence2=pl.Series(replaced, dtype=pl.String))
+        keys, where = _by_first_appearance(second[at])
+        taken = keys[order(len(keys), seed, split)]
+        if (lonely := _exchange(taken, met.barred(first[at], where, len(keys)))) is not None:
+            text = texts[int(keys[lonely])][:60]
+            raise InputError(
+                f"{what}: the pairs of split {split} cannot be paired at random, since {text!r} finds no sentence "
+                f"that it is not paired with already, among {len(keys)}: leave the split out with `splits`"
+            )
+        replaced[at] = taken[where]
+    return rows.with_columns(sentence2=texts.gather(replaced))
 
 
-def _exchanged(barred: dict[str, set[str]], seed: int, split: str, what: str) -> dict[str, str]:
-    """A random one-to-one map of the keys onto themselves, none to one that is barred for it.
+@dataclass(frozen=True)
+class Barred:
+    """Which sentences the firsts of each of n second sentences must not meet."""
 
-    A drawn order, in which what is barred changes places with the next one where both are then allowed.
+    firsts: np.ndarray
+    """first sentences of the pairs of a split, in the order of their second ones"""
+    starts: np.ndarray
+    """(n + 1,) where those of each second sentence begin"""
+    met: "_Met"
+
+    def __call__(self, second: int, other: int) -> bool:
+        """Whether a second sentence, by its place, must not be replaced by another one."""
+        return bool(self.met.each(self.firsts[self.starts[second] : self.starts[second + 1]], other).any())
+
+    def all(self, others: np.ndarray) -> np.ndarray:
+        """The same of each second sentence and its replacement, (n,) -> (n,) bool."""
+        lengths = np.diff(self.starts)
+        return np.logical_or.reduceat(self.met.each(self.firsts, np.repeat(others, lengths)), self.starts[:-1])
+
+
+class _Met:
+    """Which of S sentences are in a pair with which, anywhere in the source."""
+
+    def __init__(self, first: np.ndarray, second: np.ndarray, count: int) -> None:
+        self.count = count
+        self.pairs = np.unique(np.concatenate([first * count + second, second * count + first]))
+
+    def each(self, firsts: np.ndarray, others: np.ndarray | int) -> np.ndarray:
+        """Whether sentences (n,) are, or have met, others: (n,) or one -> (n,) bool."""
+        wanted = firsts * self.count + others
+        at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
+        return (firsts == others) | (self.pairs[at] == wanted)
+
+    def barred(self, firsts: np.ndarray, where: np.ndarray, count: int) -> Barred:
+        """Of pairs by their first sentences (n,), and the place of their second ones among so many, (n,)."""
+        starts = np.concatenate([[0], np.cumsum(np.bincount(where, minlength=count))])
+        return Barred(firsts[np.argsort(where, kind="stable")], starts, self)
+
+
+def _by_first_appearance(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (n,) -> the distinct ones as they appear, (m,), and the place of each among them, (n,)."""
+    names, first, where = np.unique(values, return_index=True, return_inverse=True)
+    appear = np.argsort(first)
+    return names[appear], np.argsort(appear)[where]
+
+
+def _exchange(taken: np.ndarray, barred: Barred) -> int | None:
+    """Let a drawn order of n sentences change in place until none is barred for the sentence that it replaces: what is
+    changes places with the next one where both are then allowed. The place of one that finds none, or None.
     """
-    texts = list(barred)
-    taken = [texts[i] for i in order(len(texts), seed, split)]
-    for i, text in enumerate(texts):
-        if taken[i] not in barred[text]:
+    for i in np.flatnonzero(barred.all(taken)).tolist():
+        if not barred(i, taken[i]):  # one before has changed places with it
             continue
-        for j in (*range(i + 1, len(texts)), *range(i)):
-            if taken[j] not in barred[text] and taken[i] not in barred[texts[j]]:
+        for j in chain(range(i + 1, len(taken)), range(i)):
+            if not barred(i, taken[j]) and not barred(j, taken[i]):
                 taken[i], taken[j] = taken[j], taken[i]
                 break
         else:
-            raise InputError(
-                f"{what}: the pairs of split {split} cannot be paired at random, since {text[:60]!r} finds no sentence "
-                f"that it is not paired with already, among {len(texts)}: leave the split out with `splits`"
-            )
-    return dict(zip(texts, taken))
+            return int(i)
+    return None
 
 
 def _rows_of(rows: pl.DataFrame) -> dict[str, np.ndarray]:
     """{split: its row numbers}, in the order of the source."""
-    splits = rows["split"].to_numpy()
-    return {split: np.flatnonzero(splits == split) for split in dict.fromkeys(splits)}
+    splits = rows["split"]
+    return {split: (splits == split).arg_true().to_numpy() for split in splits.unique(maintain_order=True)}

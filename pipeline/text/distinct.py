@@ -45,6 +45,18 @@ def numbered(texts: pl.Series, hash_of: Hash = hash_of) -> tuple[np.ndarray, np.
     return np.searchsorted(distinct, first), distinct
 
 
+def sentences_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.Series]:
+    """The columns sentence1 and sentence2 of P pairs as numbers, (P,) and (P,), and the texts that are numbered, (S,).
+
+    They are numbered by first appearance, the first sentence of a pair before its second.
+    """
+    count = len(rows)
+    both = pl.concat([rows["sentence1"], rows["sentence2"]], rechunk=False)
+    as_read = np.arange(2 * count).reshape(2, count).T.ravel()  # a pair's two one behind the other
+    numbers, distinct = numbered(both.gather(as_read))
+    return numbers[::2], numbers[1::2], both.gather(as_read[distinct])
+
+
 def _first_of_equal(keys: np.ndarray) -> np.ndarray:
     """The first row that is equal to each: (N, 2) -> (N,)."""
     order = np.lexsort(keys.T)  # stable: of equal ones the first is the first

@@ -122,8 +122,8 @@ def encode(
             f"sentence {texts[int(without.argmax())]!r} has no tokens: remove it, or give the model a `bos` in "
             "catalog.yaml"
         )
-    bounds = (given.astype(np.int32) for given in (spans, frame.slots(lengths)))
-    return Encoded(frame.around(ids), truncated, *bounds, frame.ends)
+    spans, slots = spans.astype(np.int32), frame.slots(lengths).astype(np.int32)
+    return Encoded(frame.around(ids), truncated, spans, slots, frame.ends)
 
 
 def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: Frame, settings: Tokenize) -> int:

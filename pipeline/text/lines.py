@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import polars as pl
 
@@ -17,6 +17,8 @@ from pipeline.base.errors import InputError
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 ROWS_AT_ONCE = 1 << 14
 """of a table whose cells are Python's strings, which take several times as much as those of a column"""
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,14 @@ class TextFile:
         raise AssertionError(f"{self.path} has changed")
 
 
-def in_blocks(rows: Iterable[list], size: int = ROWS_AT_ONCE) -> Iterator[list[list]]:
-    """Rows -> lists of so many of them, the last of what is left."""
+def in_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows -> lists of ROWS_AT_ONCE of them, the last of what is left."""
     rows = iter(rows)
-    while block := list(islice(rows, size)):
+    while block := list(islice(rows, ROWS_AT_ONCE)):
         yield block
 
 
 def text_table(names: Sequence[str], rows: Iterable[Sequence[str | None]]) -> pl.DataFrame:
     """Names of columns, and rows of their cells -> columns of text."""
     schema = dict.fromkeys(names, pl.String)
-    return pl.DataFrame(dict(zip(names, zip(*rows))) or dict.fromkeys(names, []), schema=schema)
+    return pl.DataFrame(dict(zip(names, zip(*rows))), schema=schema)

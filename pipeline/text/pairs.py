@@ -11,8 +11,8 @@ import polars as pl
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
 from pipeline.text import controls
-from pipeline.text import distinct as distinct_texts
 from pipeline.text.columns import missing_label
+from pipeline.text.distinct import sentences_of
 from pipeline.text.settings import Prepare
 from pipeline.text.sources import pinned, read_rows
 
@@ -65,18 +65,6 @@ def prepare(entry: Dataset, name: str, settings: Prepare) -> Prepared:
         "components": int(pairs["component"].n_unique()),
     }
     return Prepared(pairs, sentences, info)
-
-
-def sentences_of(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, pl.Series]:
-    """The sentences of each pair as numbers, (P,) and (P,), and the texts that are numbered, (S,).
-
-    They are numbered by first appearance, the first sentence of a pair before its second.
-    """
-    count = len(rows)
-    both = pl.concat([rows["sentence1"], rows["sentence2"]], rechunk=False)
-    as_read = np.arange(2 * count).reshape(2, count).T.ravel()  # a pair's two one behind the other
-    numbers, distinct = distinct_texts.numbered(both.gather(as_read))
-    return numbers[::2], numbers[1::2], both.gather(as_read[distinct])
 
 
 def check(rows: pl.DataFrame, what: str) -> None:

@@ -61,3 +61,14 @@ def test_the_norms_of_the_models_come_back(tmp_path, pairs, table):
     assert scores.read(tmp_path / "s.parquet", pairs).norms == norms
     scores.write(tmp_path / "s.parquet", [table])
     assert scores.read(tmp_path / "s.parquet", pairs).norms == {}
+
+
+def test_scores_that_are_not_held_in_memory_are_the_same(tmp_path, monkeypatch, pairs, table):
+    scores.write(tmp_path / "s.parquet", table.iter_slices(11))
+    held = scores.read(tmp_path / "s.parquet", pairs)
+    monkeypatch.setattr(scores, "NUMBERS_HELD", 149)  # of 150
+    mapped = scores.read(tmp_path / "s.parquet", pairs)
+    assert isinstance(mapped.values, np.memmap)
+    assert not isinstance(held.values, np.memmap)
+    assert np.array_equal(mapped.values, held.values)
+    assert mapped.keys.equals(held.keys)

@@ -8,16 +8,10 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.base.errors import InputError
 from pipeline.formats.unembeddings import Unembedding
-from pipeline.pool.corrections import (
-    BY_UNEMBEDDING,
-    CORRECTIONS,
-    NoUnembeddingError,
-    RankError,
-    Spectrum,
-    TrainVectors,
-    WidthError,
-)
+from pipeline.pool import train_vectors
+from pipeline.pool.corrections import BY_UNEMBEDDING, CORRECTIONS
 from pipeline.pool.names import Correction
+from pipeline.pool.train_vectors import NoUnembeddingError, RankError, Spectrum, TrainVectors, WidthError
 
 
 def draw(rng, n=60, dim=7):
@@ -232,3 +226,16 @@ def test_two_corrections_share_one_spectrum(rng, monkeypatch):
     for name in ("whitening_3", "all_but_the_top_1"):
         assert np.array_equal(Correction.parse(name).fit(shared)(x), fit(name, train)(x))
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("name", ["centre", "remove_mean_direction", "standardise", "all_but_the_top_2", "whitening_3"])
+def test_train_vectors_in_parts_are_those_at_once(rng, monkeypatch, name):
+    vectors, others = draw(rng)
+    chosen = np.sort(rng.permutation(60)[:41])
+    at_once = Correction.parse(name).fit(vectors[chosen])(others)
+    monkeypatch.setattr(train_vectors, "NUMBERS_AT_ONCE", 7 * 6)  # parts of 6 vectors, the last of 5
+    assert [len(part) for part in TrainVectors(vectors, chosen=chosen).parts()] == [6] * 6 + [5]
+    in_parts = Correction.parse(name).fit(TrainVectors(vectors, chosen=chosen))(others)
+    # a column of eigenvectors has no sign of its own, and whitening keeps it
+    aligned = in_parts * np.sign((in_parts * at_once).sum(axis=0)) if name == "whitening_3" else in_parts
+    assert aligned == pytest.approx(at_once, rel=1e-9, abs=1e-9)

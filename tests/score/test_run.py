@@ -9,11 +9,15 @@ from pipeline.base.errors import InputError
 from pipeline.base.settings import build
 from pipeline.formats import baselines, scores, vectors
 from pipeline.formats import pairs as pairs_format
+from pipeline.formats.arrays import OnDisk
+from pipeline.pool import train_vectors
+from pipeline.score import combinations, run
 from pipeline.score.run import score_baseline, score_model
 from pipeline.score.settings import Score
 from tests.helpers import contents, pairs_table
 from tests.pool.dumps import draw_unembedding, run_fit, run_pool, set_params, write_project
 
+SIMILARITIES = ["cosine", "dot", "neg_euclidean"]
 FILTERED = ["none", "embed_filter_2"]
 
 
@@ -160,3 +164,28 @@ def test_a_stage_that_fails_leaves_the_earlier_scores_as_they_were(project, chan
     with pytest.raises(InputError, match=message):
         run_score()
     assert contents("data") == before
+
+
+def test_a_layer_on_disk_is_scored_like_one_in_memory(tmp_path, monkeypatch, rng):
+    """Corrections are fitted, and applied, on a few vectors at a time; rows are written for a few pairs at a time."""
+    vectors_of, pairs_of = rng.standard_normal((2, 90, 6)) + 1, rng.integers(0, 90, (2, 70))
+    pairs_of[0, -1] = 89  # all sentences are of the pairs
+    table = pairs_table(rng.random(70), rng.choice(["train", "test"], 70), *pairs_of)
+    path, folder = tmp_path / "v.parquet", tmp_path / "work"
+    vectors.write(path, dict(enumerate(vectors_of)), vectors.Info("m", "mean", True))
+    chosen = settings(SIMILARITIES, ["none", "centre", "standardise", "all_but_the_top_2", "whitening_3"])
+    at_once = pl.concat(score_model(path, "m", table, chosen))
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(vectors, "ROW_GROUP", 16)
+    monkeypatch.setattr(run, "NUMBERS_AT_ONCE", 6 * 89)  # of 90 vectors
+    monkeypatch.setattr(train_vectors, "NUMBERS_AT_ONCE", 6 * 20)
+    monkeypatch.setattr(combinations, "ROWS_AT_ONCE", 32)
+    vectors.write(path, dict(enumerate(vectors_of)), vectors.Info("m", "mean", True))
+    assert isinstance(run.rows_of(vectors.read(path, "pool@m"), 1), OnDisk)
+    parts = list(score_model(path, "m", table, chosen))
+    assert {len(part) for part in parts} == {32, 6}
+    in_parts = pl.concat(parts)
+    assert in_parts.drop("score").equals(at_once.drop("score"))
+    assert in_parts["score"].to_numpy() == pytest.approx(at_once["score"].to_numpy(), rel=1e-9, abs=1e-9)
+    assert list(folder.iterdir()) == []

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from pipeline.stats import bootstrap as bootstrap_module
 from pipeline.stats import weighted
 from pipeline.stats.bootstrap import bootstrap, interval, resample_weights, standard_error, stream_seed
 from tests.stats.making import holes, scores_and_labels
@@ -99,3 +100,17 @@ def test_intervals_and_errors_are_those_of_the_defined_resamples(rng):
     errors = standard_error(resampled)
     assert errors[0] == pytest.approx(np.nanstd(resampled[0], ddof=1), abs=1e-12)
     assert np.isnan(errors[1:]).all()
+
+
+@pytest.mark.parametrize("numbers", [1, 50, 400])  # a row has 40
+def test_rows_that_are_resampled_in_parts_have_the_same_resamples(rng, monkeypatch, numbers):
+    scores, labels = rng.standard_normal((7, 40)).round(1), rng.integers(0, 2, 40).astype(float)
+    component = rng.integers(0, 25, 40)
+    at_once = bootstrap(scores, labels, component, 90, 3)
+    monkeypatch.setattr(bootstrap_module, "NUMBERS_AT_ONCE", numbers)
+    monkeypatch.setattr(bootstrap_module, "DRAWN_AT_ONCE", numbers)
+    in_parts = bootstrap(scores, labels, component, 90, 3)
+    for name in ("spearman", "auc"):
+        assert np.array_equal(in_parts[name], at_once[name], equal_nan=True)
+    assert in_parts["pearson"] == pytest.approx(at_once["pearson"], abs=1e-12, nan_ok=True)
+    assert bootstrap(scores[:0], labels, component, 90, 3)["spearman"].shape == (0, 90)

@@ -4,6 +4,8 @@ import csv
 import datetime
 import decimal
 import gzip
+import json
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -12,7 +14,10 @@ import pytest
 
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Dataset
+from pipeline.text import lines as lines_module
 from pipeline.text import pairs
+from pipeline.text.lines import TextFile
+from pipeline.text.records import read_jsonl
 from pipeline.text.settings import Prepare
 from pipeline.text.sources import read_rows
 
@@ -367,3 +372,33 @@ def test_labels_with_blanks_and_truth_values_are_numbers_and_others_are_shown(tm
     assert [row[2] for row in rows_of(tmp_path, graded(" 1", "0 ", "TRUE", "false"))] == [1, 0, 1, 0]
     for wrong in ("1,5", "yes", "1_0", "0x1", ""):
         assert "is not a number" in refused(tmp_path, graded(1, 0, f'"{wrong}"'))
+
+
+# in blocks
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".json"])
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_file_is_the_same_in_blocks_of_any_size(tmp_path, monkeypatch, ending, rows):
+    given = [(f"a cat {i}", f'"the" cat {i}' if i % 3 else f"it, {i}", i % 2) for i in range(7)]
+    table = pl.DataFrame(given, NAMES, orient="row").with_columns(pl.lit("left out").alias("more"))
+    written = {
+        ".csv": lambda: table.write_csv(),
+        ".tsv": lambda: table.write_csv(separator="\t", quote_style="never"),
+        ".jsonl": lambda: table.write_ndjson(),
+        ".json": lambda: json.dumps(table.to_dicts()),
+    }[ending]()
+    at_once = rows_of(tmp_path, written, ending)
+    monkeypatch.setattr(lines_module, "ROWS_AT_ONCE", rows)
+    assert rows_of(tmp_path, written, ending) == at_once == given
+
+
+def test_a_column_that_begins_late_is_null_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines_module, "ROWS_AT_ONCE", 2)
+    begin = [{"sentence1": "a", "sentence2": "b", "label": i % 2} for i in range(5)]
+    written = "".join(json.dumps(row | ({"idx": 7} if i > 2 else {})) + "\n" for i, row in enumerate(begin))
+    file = TextFile(Path(as_file(tmp_path, written, ".jsonl")), "given.jsonl", zipped=False, encoding=None)
+    table = read_jsonl(file, Dataset(), ["sentence1", "idx"])
+    assert table.columns == ["sentence1", "sentence2", "label", "idx"]
+    assert table["idx"].to_list() == [None, None, None, "7", "7"]
+    assert table["sentence2"].to_list() == [None] * 5, "only the name of a column that nobody wants"
