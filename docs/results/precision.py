@@ -7,8 +7,8 @@ Run it where models were pooled with `pool.store: float32` (data/ is there), the
 
 `change` is rho of cosines of the rounded vectors minus that of float32, on one split, after a correction; low and high
 are the interval of rho in float32. `int8` is what `pool.store` writes; `int8 by vector` has one scale for each vector
-of a layer in place of one for each dimension. Rounding draws nothing at random, so changes have no interval of their
-own.
+of a layer in place of one for each dimension. `outlying` is the largest magnitude of a vector's numbers over their
+median, the median over sentences. Rounding draws nothing at random, so changes have no interval of their own.
 """
 
 import argparse
@@ -61,6 +61,8 @@ def layers_of(model, pairs, split):
     labels, component = pairs["label"].to_numpy()[here], pairs["component"].to_numpy()[here]
     for layer in file.layers:
         exact = file.layer(layer)
+        magnitudes = np.abs(exact)
+        outlying = float(np.median(magnitudes.max(axis=1) / np.median(magnitudes, axis=1)))
         scored = scores_of(exact, pairs, train, here)
         resampled = bootstrap(np.stack(list(scored.values())), labels, component, RESAMPLES, SEED, ["spearman"])
         bounds = dict(zip(scored, zip(*interval(resampled["spearman"], CONFIDENCE))))
@@ -69,7 +71,13 @@ def layers_of(model, pairs, split):
                 rho = spearman(scored[correction], labels)
                 key = {"model": model, "split": split, "layer": layer, "correction": correction, "store": store}
                 low, high = bounds[correction]
-                yield key | {"rho": rho, "low": low, "high": high, "change": spearman(scores, labels) - rho}
+                yield key | {
+                    "rho": rho,
+                    "low": low,
+                    "high": high,
+                    "change": spearman(scores, labels) - rho,
+                    "outlying": outlying,
+                }
 
 
 def scores_of(rows, pairs, train, here):
@@ -106,7 +114,7 @@ def draw(table, path):
     )
     figure.legend(handles=handles, loc="upper left", ncols=4, frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / figure.get_figheight()))
-    figure.savefig(path, dpi=160)
+    figure.savefig(path, dpi=120)
 
 
 def main():

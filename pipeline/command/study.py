@@ -142,6 +142,8 @@ def pages() -> list[str]:
 
 def stages() -> list[str]:
     """What `dvc repro` would run, by names and how often; DVC may find some of it in its cache."""
+    if not Path("data/code").is_dir():  # nothing has run; DVC's dry run ends at a file that the first stage would make
+        return ["all"]
     lines = dvc("repro", "--dry").splitlines()
     names = [line.split("'")[1].split("@")[0] for line in lines if line.startswith("Running stage '")]
     counts = {name: names.count(name) for name in names}

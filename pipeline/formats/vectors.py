@@ -6,9 +6,9 @@ layer_00 ... of fixed-size lists of D float32, a column for each layer that was 
 of a model's says how the norms of its states are spread (`formats.norms`). Where DRILLCORE_STORE is a URL, a model's
 lie there, and the file is JSON that says where: url, bytes, sha256.
 
-With `pool.store` lists are of float16, or of int8 (`formats.precision`), which times the scale of its dimension is the
-number. The scales are in the footer: key `drillcore`, JSON, in it `scales`, {layer_00: D numbers}. Readers here give
-float32 whatever a file holds.
+`pool.store` makes them lists of float16 or int8 (`formats.precision`). An int8 times the scale of its dimension is the
+number. The footer has the scales: under the key `drillcore` JSON, in it `scales`, {layer_00: D numbers}. Readers here
+give float32 whatever a file holds.
 """
 
 from collections.abc import Iterator

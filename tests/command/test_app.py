@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import InputError
-from pipeline.command import app, study
+from pipeline.command import app
 from tests.command.conftest import COLUMNS, drillcore
 from tests.helpers import ROOT, contents
 from tests.study import run_all
@@ -59,8 +59,8 @@ def test_the_tokens_and_bytes_that_are_foretold_are_those_of_the_dump(folder, sa
     assert f"disk: {round(expected / 1000)} kB;" in out
 
 
-def test_more_sentences_take_more_of_the_same(folder, say, monkeypatch):
-    monkeypatch.setattr(study, "stages", lambda: ["none"])
+def test_more_sentences_take_more_of_the_same(folder, say):
+    """Before anything has run, when one wants to know."""
     params = yaml.safe_load((folder / "params.yaml").read_text()) | {"prepare": {"limit": 5}, "pool": {"store": "int8"}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     status, out, err = say("describe", "--sentences", "1000000", "--speed", "1000")
@@ -68,6 +68,7 @@ def test_more_sentences_take_more_of_the_same(folder, say, monkeypatch):
     sentences = int(re.search(r"(\d+) distinct sentences", out)[1])
     read = 1e6 * int(re.search(r"tiny: .*, ([\d,]+) tokens;", out)[1].replace(",", "")) / sentences
     assert f"1,000,000 sentences like these:\ntiny: {read:.2g} tokens; " in out
+    assert "stages: all\n" in out
     numbers = 3 * 16  # of a vector at all layers
     assert f"(keep: tokens); {numbers} MB of vectors (int8), and {4 * numbers} MB beside them" in out
     assert f"about {read / 1000 / 3600:.0f} hours of one device at 1,000 tokens a second" in out
