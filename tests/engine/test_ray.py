@@ -193,7 +193,7 @@ def test_pooled_vectors_and_norms_are_those_of_one_process(cluster, tmp_path, rn
     dump = write_tokens(tmp_path / "states", draw_states(rng))
     assert len(dump.batches) > 2
     for name, engine in (("a", LOCAL), ("b", RAY)):
-        pool_run.pool(dumps.read(dump.folder), Pooling.parse(pooling), f"{name}.parquet", "m", Inputs(), engine)
+        pool_run.pool(dumps.read(dump.folder), Pooling.parse(pooling), f"{name}.parquet", "m", Inputs(), engine=engine)
     assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
 
 
