@@ -69,8 +69,8 @@ class Kind:
     threads: int
     cpus: int
     gpus: int
-    job: str
-    """of Ray: another after it was shut down"""
+    session: str
+    """of Ray: another one after it was shut down"""
 
 
 IDLE: dict[Kind, list[Any]] = {}
