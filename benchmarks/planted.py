@@ -27,6 +27,7 @@ from pipeline.score.similarities import Similarity, score_pairs
 from pipeline.stats.bootstrap import bootstrap
 from pipeline.stats.ranks import spearman
 from pipeline.stats.significance import difference
+from pipeline.storage.folder import Folder
 
 DIM, MARK = 32, 2.0
 """width, and length of the mark along u, both beside noise of size 1"""
@@ -119,13 +120,13 @@ def draw(rng, n, m, signal, sizes=SIZES):
 def write(folder, drawn):
     """Token states of one layer as a dump of one shard (C3) -> the States that are read from it."""
     schema = states.schema([0], DIM, "float16")
-    shard = Shard(Path(folder) / "shard-00000.arrow", schema)
+    shard = Shard(Folder(Path(folder)).claim("shard-00000.arrow"), schema)
     for start in range(0, len(drawn), 100):
         ids = list(drawn)[start : start + 100]
         lengths = [len(drawn[i]) for i in ids]
         positions = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
         columns = [np.repeat(np.array(ids), lengths), positions, np.concatenate([drawn[i] for i in ids])]
-        shard.writer.write_batch(states.record_batch(columns, schema))
+        shard.write(states.record_batch(columns, schema))
     shard.finish()
     return dumps.read(folder)
 

@@ -24,6 +24,7 @@ from pipeline.score.settings import Sweep
 from pipeline.score.similarities import Similarity
 from pipeline.score.sweep import sweep, vectors_of
 from pipeline.score.swept import SweptPooling
+from pipeline.storage.folder import Folder
 
 TEN = ["mean", "weighted_mean", "norm_mean", "skip_first", "last_4", "last", "max", "mean_max", "idf_mean", "sif"]
 """of those in params.yaml"""
@@ -43,19 +44,19 @@ class TokenStates:
         self.segment = torch.from_numpy(np.repeat(np.arange(sentences), self.lengths))
         (folder / "states").mkdir()
         schema = states.schema(list(range(LAYERS)), DIM, "float16")
-        shard = Shard(folder / "states/shard-00000.arrow", schema)
+        shard = Shard(Folder(folder / "states").claim("shard-00000.arrow"), schema)
         with contextlib.ExitStack() as files:
             raw = [files.enter_context((folder / f"raw-{layer}").open("wb")) for layer in range(LAYERS)]
             for start, end in self.record_batches():
                 index, of_layers = self.draw(rng, start, end)
-                shard.writer.write_batch(states.record_batch([*index, *of_layers], schema))
+                shard.write(states.record_batch([*index, *of_layers], schema))
                 for file, of_layer in zip(raw, of_layers):
                     of_layer.tofile(file)
         receipt = shard.finish()
         self.manifest = {
             "model": "random",
             "layers": list(range(LAYERS)),
-            "shards": [{"name": shard.path.name, **receipt}],
+            "shards": [{"name": "shard-00000.arrow", **receipt}],
         }
 
     def record_batches(self):

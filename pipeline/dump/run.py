@@ -27,9 +27,6 @@ from pipeline.storage.contract import Receipt, Store
 if TYPE_CHECKING:
     from pipeline.engine.engines import Engine
 
-POLL = 0.5
-"""seconds between two looks at shards that other workers make"""
-
 Made = Future[Receipt] | Future[None]
 Make = Callable[[int], Made]
 """the number of a shard -> its receipt, once it is there; None while another worker has it"""
@@ -114,7 +111,8 @@ def fill(
         announce(work, len(earlier), rank)
         have = sum(receipt["bytes"] for receipt in earlier.values())
         store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes, work.settings.shard_mb * 10**6)
-        made = make_all(start, rank.share(range(len(names))), stop, engine)
+        todo = [number for number in rank.share(range(len(names))) if not (store.trusted and names[number] in earlier)]
+        made = make_all(start, todo, stop, engine)
         receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
         if missing := len(names) - len(receipts):
             print(f"rank {rank.number}: done; {missing} shards of other ranks are missing", file=sys.stderr)
@@ -192,7 +190,7 @@ def wait_for(
             said = True
         if reason := stop():
             raise stopped(reason, f"its own shards; {len(left)} are in the making elsewhere", store)
-        time.sleep(POLL)
+        time.sleep(store.poll)
     return []
 
 

@@ -49,16 +49,27 @@ class Shard:
         self.writer.write_batch(batch)
         self.claim.renew()
 
-    def finish(self) -> "Receipt":
-        """Publish the shard with its receipt. What fails leaves nothing."""
+    def close(self) -> "Receipt":
+        """Nothing more will be written -> what the receipt says."""
         try:
             self.writer.close()
             self.file.close()
-            receipt: Receipt = {"bytes": self.hashing.bytes, "sha256": self.hashing.sha256.hexdigest()}
+        except BaseException:
+            self.abandon()
+            raise
+        return {"bytes": self.hashing.bytes, "sha256": self.hashing.sha256.hexdigest()}
+
+    def publish(self, receipt: "Receipt") -> "Receipt":
+        """Give a shard that was closed its name, with its receipt. What fails leaves nothing."""
+        try:
             self.claim.publish(receipt)
         finally:
-            self.abandon()
+            self.claim.release()
         return receipt
+
+    def finish(self) -> "Receipt":
+        """Close and publish."""
+        return self.publish(self.close())
 
     def abandon(self) -> None:
         """Remove what is there of a shard that was not finished; of no effect on one that was."""

@@ -20,12 +20,15 @@ Index = Callable[[], tuple[np.ndarray, np.ndarray]]
 class Writer:
     """One job at a time: the next waits for it, so that memory of the host is never filled while it is written.
 
-    An error in the thread is raised where the next job is handed over, or by the result of `finish`.
+    A shard that is closed is published by a thread of its own, which may have to upload it; the next one is written
+    meanwhile, and closed when it is published. An error in a thread is raised by a later step, or by what `finish`
+    gives.
     """
 
     def __init__(self) -> None:
-        self.thread = ThreadPoolExecutor(1)
+        self.thread, self.publisher = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self.job: Future[Any] | None = None
+        self.published: Future[Receipt] | None = None
         self.shard: Shard | None = None
 
     def _hand_over(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -48,15 +51,18 @@ class Writer:
         self._hand_over(write, self.shard, self.schema)
 
     def finish(self) -> "Future[Receipt]":
-        """Have the shard published -> its receipt, once that is done."""
-        job = self._hand_over(Shard.finish, self.shard)
-        self.shard = None  # what fails from here on is cleared away by `Shard.finish`
-        return job
+        """Have the shard closed and published -> its receipt, once that is done."""
+        assert self.shard is not None
+        if self.published:
+            self.published.result()
+        shard, closed = self.shard, self._hand_over(Shard.close, self.shard)
+        self.shard = None  # what fails from here on is cleared away by it
+        self.published = self.publisher.submit(lambda: shard.publish(closed.result()))
+        return self.published
 
     def abandon(self) -> None:
-        """Remove what there is of a shard that was begun and will not be finished."""
-        if self.job:
-            wait([self.job])
+        """Remove what there is of a shard that was begun and will not be finished; what was closed is published."""
+        wait([job for job in (self.job, self.published) if job])
         if self.shard:
             self.shard.abandon()
         self.shard = None

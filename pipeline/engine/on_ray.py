@@ -99,8 +99,13 @@ def shape(network: bool) -> tuple[int, Kind]:
     of_gpus = 0 if on_cpu else sum(int(node.get("GPU", 0)) // gpus for node in nodes)
     of_cpus = sum(int(node.get("CPU", 0)) // threads for node in nodes)
     count = min(max(1, of_gpus or of_cpus), number_of("DRILLCORE_WORKERS", 10**6))
-    job = ray.get_runtime_context().get_job_id()
-    return count, Kind(threads, 0, gpus, job) if of_gpus else Kind(threads, threads, 0, job)
+    return count, Kind(threads, 0, gpus, session()) if of_gpus else Kind(threads, threads, 0, session())
+
+
+def session() -> str:
+    """The cluster, and our job there."""
+    context = ray.get_runtime_context()
+    return f"{context.gcs_address} {context.get_job_id()}"
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ WAITING = 15.0
 DEATHS = 3
 """workers that an item may end before it is taken for the reason"""
 TOKENS = Path(".drillcore/engine")
-PASSED_ON = ("DRILLCORE_", "HF_HUB_OFFLINE", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-"""beginnings of the variables that workers have from the driver"""
+PASSED_ON = ("DRILLCORE_", "AWS_", "GOOGLE_", "HF_", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""beginnings of the variables that workers have from the driver, as an object of Ray, which writes them to no log"""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Kind:
     threads: int
     cpus: int
     gpus: int
-    job: str
-    """of Ray: another after it was shut down"""
+    session: str
+    """of Ray: another one after it was shut down"""
 
 
 IDLE: dict[Kind, list[Any]] = {}

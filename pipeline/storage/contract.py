@@ -45,6 +45,11 @@ class Claim(Protocol):
 class Store(Protocol):
     """The shards of one key."""
 
+    trusted: bool
+    """whether a receipt is enough: what is there is kept whole, and need not be read again before it is used"""
+    poll: float
+    """seconds between two looks at shards that other workers make"""
+
     @property
     def here(self) -> Path:
         """The folder of this machine in which its shards are written."""

@@ -38,6 +38,9 @@ class Folder:
 
     path: Path
 
+    trusted = False
+    poll = 0.5
+
     def __str__(self) -> str:
         return str(self.path)
 

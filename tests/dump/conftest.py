@@ -134,13 +134,13 @@ def program(program_in, tmp_path):
 
 
 WORKERS = """
-def worker(name, **options):
+def worker(name, store="store", **options):
     Path(name).touch()
     child = os.fork()
     if not child:
         log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1), os.dup2(log, 2)
-        dump("out", "store", **options)
+        dump("out", store, **options)
         os._exit(0)
     return child
 

@@ -209,17 +209,9 @@ def test_workers_killed_at_random_moments_never_show_half_a_shard_and_another_go
 import s3fs  # takes a second, in each worker
 random.seed({seed})
 os.environ.update({ {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}!r})
-def worker(name):
-    child = os.fork()
-    if not child:
-        log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1), os.dup2(log, 2)
-        dump("out", {url!r}, pause=0.001)
-        os._exit(0)
-    return child
 kills, seconds = 0, 1.0
 while True:
-    children = [worker("a"), worker("b")]
+    children = [worker(name, {url!r}, pause=0.001) for name in "ab"]
     time.sleep(random.uniform(0, seconds))
     os.kill(children[0], signal.SIGKILL)
     kills += end(children[0]) == -signal.SIGKILL
@@ -229,7 +221,7 @@ while True:
     os.kill(children[1], signal.SIGKILL)
     kills += end(children[1]) == -signal.SIGKILL
     seconds *= 1.3
-assert end(worker("last")) == 0
+assert end(worker("last", {url!r})) == 0
 print(kills)
 """)
     watch.over.set()

@@ -74,24 +74,46 @@ def test_the_caller_goes_on_while_a_record_batch_is_written_and_waits_before_the
     assert order == ["computed", "written", "handed over"]
 
 
-def test_the_next_shard_is_begun_while_the_last_is_published(tmp_path, claim):
+def test_the_next_shard_is_written_while_the_last_is_published_and_closed_after_it(tmp_path, claim):
     order, honest, going = [], claim.publish, threading.Event()
 
     def slow(receipt):
         assert going.wait(10)
-        honest(receipt)
+        time.sleep(0.1)
         order.append("published")
+        honest(receipt)
 
     claim.publish, writer = slow, Writer()
     writer.open(claim, SCHEMA)
     writer.put(nothing, index(1), values(1, 0.0))
     first = writer.finish()
     writer.open(Folder(tmp_path).claim("b.arrow"), SCHEMA)
-    order.append("begun")
+    for ids in (2, 3):
+        writer.put(nothing, index(ids), values(1, 0.0))
+    order.append("written")
     going.set()
+    second = writer.finish()
+    order.append("closed")
+    assert [first.result(), second.result()] == [finished(tmp_path / name) for name in ("a.arrow", "b.arrow")]
+    assert order == ["written", "published", "closed"]
+
+
+def test_an_error_while_a_shard_is_published_is_raised_when_the_next_is_closed(tmp_path, claim):
+    def refuse(receipt):
+        raise OSError("the store is gone")
+
+    claim.publish, writer = refuse, Writer()
+    writer.open(claim, SCHEMA)
+    writer.put(nothing, index(1), values(1, 0.0))
+    first = writer.finish()
+    writer.open(Folder(tmp_path).claim("b.arrow"), SCHEMA)
     writer.put(nothing, index(2), values(1, 0.0))
-    assert [first.result(), writer.finish().result()] == [finished(tmp_path / name) for name in ("a.arrow", "b.arrow")]
-    assert order == ["begun", "published"]
+    with pytest.raises(OSError, match="the store is gone"):
+        writer.finish()
+    writer.abandon()
+    with pytest.raises(OSError, match="the store is gone"):
+        first.result()
+    assert list(tmp_path.iterdir()) == []
 
 
 def fail():

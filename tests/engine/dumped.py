@@ -48,12 +48,12 @@ class Tiny:
         return model
 
 
-def dump(seed, engine, out, pause=0.0):
-    """Dump sentences that the seed draws, on an engine, from the folder `store` here to the folder `out`."""
+def dump(seed, engine, out, pause=0.0, store="store"):
+    """Dump sentences that the seed draws, on an engine, from a store to the folder `out`."""
     rng = np.random.default_rng(seed)
     ids = [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(SENTENCES)]
     work = work_of(sizes_of(Tiny(0.0)(), PLAIN), ids, np.arange(SENTENCES), SETTINGS, PLAIN)
-    places = Places(Path(out), "key", store=Path("store"))
+    places = Places(Path(out), "key", store=store)
     return run.fill(run.Shards(Tiny(pause), work, places.built), places, engine=engine_of(engine))
 
 

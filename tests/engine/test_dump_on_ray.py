@@ -11,6 +11,7 @@ import pytest
 if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra ray is not installed", allow_module_level=True)
 
+from pipeline.storage.remote import filesystem
 from tests.engine.dumped import dump, finished, started, wait_until
 from tests.helpers import contents
 from tests.study import CATALOG, commands, quick_params, run_stage, write_settings
@@ -63,6 +64,13 @@ def test_the_shards_of_both_machines_are_those_of_one_process(cluster, seed, alo
     assert dump(seed, "ray", "out") == alone[0]
     assert shards_in("out") == alone[1]
     assert not list(Path("store").rglob("*.part"))
+
+
+def test_shards_in_a_bucket_are_those_of_one_process(cluster, seed, alone, s3):
+    assert dump(seed, "ray", "out", store=f"{s3}/dumps") == alone[0]
+    fs, root = filesystem(f"{s3}/dumps/key")
+    there = {path.rsplit("/", 1)[1]: fs.cat_file(path) for path in fs.find(root) if path.endswith(".arrow")}
+    assert there == alone[1]
 
 
 def test_a_driver_that_was_killed_goes_on_after_the_shards_that_were_finished(cluster, seed, alone, tmp_path):

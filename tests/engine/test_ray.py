@@ -75,7 +75,7 @@ def test_gpus_have_a_worker_each_where_a_network_runs(cluster, monkeypatch):
         {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}},
     ]
     monkeypatch.setattr(on_ray.ray, "nodes", lambda: [*nodes, {"Alive": False, "Resources": {"GPU": 8.0}}])
-    job = on_ray.ray.get_runtime_context().get_job_id()
+    job = on_ray.session()
     assert on_ray.shape(network=True) == (3, workers.Kind(1, 0, 1, job))
     assert on_ray.shape(network=False) == (16, workers.Kind(1, 1, 0, job))
     monkeypatch.setenv("DRILLCORE_GPUS", "2")
