@@ -117,10 +117,12 @@ def score_vectors(
     for correction in corrections:
         try:
             corrected = corrected_rows(vectors, correction.fit(train_vectors))
+            found = score_pairs(corrected, first, second, similarities)
+            del corrected  # its file, before there is one of the next correction
         except CorrectionError as error:
             left_out.append((correction, error.why))
             continue
-        for similarity, of_pairs in zip(similarities, score_pairs(corrected, first, second, similarities)):
+        for similarity, of_pairs in zip(similarities, found):
             scores.append((correction, similarity, of_pairs))
     return Scored(scores, left_out)
 
