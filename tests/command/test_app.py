@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import InputError
-from pipeline.command import app
+from pipeline.command import app, study
 from tests.command.conftest import COLUMNS, drillcore
 from tests.helpers import ROOT, contents
 from tests.study import run_all
