@@ -19,6 +19,7 @@ import torch
 from benchmarks.common import ROOT, in_turns, row, seconds, workspace, write_to_disk
 from benchmarks.material import DUMP, VOCABULARY, draw_ids, draw_lengths, planned_passes, random_model, run_all
 from pipeline.dump.run import Places, dump
+from pipeline.formats.ragged import Ragged
 from pipeline.models.layers import hidden_layers
 
 BYTES_OF_INDEX = 12
@@ -82,7 +83,7 @@ def cost_of(sentences):
         gc.collect()
         before = memory("VmRSS")
         every_id = rng.integers(1, VOCABULARY, sentences * LENGTH, dtype=np.int32)
-        ids = np.split(every_id, np.arange(LENGTH, sentences * LENGTH, LENGTH))
+        ids = Ragged(every_id, np.arange(0, len(every_id) + 1, LENGTH))
         took = seconds(dump, model, ids, np.arange(sentences), settings, places)
     return {"seconds": took, "peak": memory("VmHWM") - before}
 

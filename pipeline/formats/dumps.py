@@ -73,7 +73,7 @@ def read(folder: str | Path, manifest: dict[str, Any] | None = None) -> States:
             raise foreign(folder, f"says that its shards are in {url}, expected key {about['key']}", stage)
         layers = {layer: layer_name(layer) for layer in about["layers"]}
         return States(folder, Batches(url, about["shards"]), layers, about["keep"])
-    paths = sorted(folder.glob("*.arrow"))
+    paths = sorted(folder.glob("*.arrow"), key=lambda path: (len(path.name), path.name))  # 100000 comes after 99999
     if not paths:
         raise absent(f"{folder}/*.arrow", stage)
     if manifest is not None:
