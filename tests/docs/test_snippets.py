@@ -300,8 +300,21 @@ def test_what_is_not_run_is_said_to_be():
     peft = ("fine-tuning.md", "it is installed")
     reachable = ("teams.md", "it needs a place that all can reach")
     page = ("page.md", "it needs a browser")
+    whys = ("it needs two GPUs", "it needs torchrun on several GPUs, or SLURM", "it needs a bucket")
+    machines = [("several-machines.md", why) for why in whys]
     states = ("states.md", "tests/docs/test_states.py runs it")
-    assert left_out == [*claims, cost, peft, geometry, *gpu, page, states, reachable, *[("teams.md", elsewhere)] * 3]
+    assert left_out == [
+        *claims,
+        cost,
+        peft,
+        geometry,
+        *gpu,
+        page,
+        *machines,
+        states,
+        reachable,
+        *[("teams.md", elsewhere)] * 3,
+    ]
 
 
 # pages from beginning to end, with DVC
