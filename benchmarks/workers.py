@@ -1,7 +1,7 @@
 """What workers through Ray cost and give, and whether all ways of sharing the work give the same bytes.
 
     python -m benchmarks.workers                # ratios of tokens per second, in turns: minutes, on a quiet machine
-    python -m benchmarks.workers --same-bytes   # 100,000 sentences in five ways, one of which loses a machine
+    python -m benchmarks.workers --same-bytes   # 100,000 sentences, also with a machine that is lost, and a bucket that fails
     python -m benchmarks.workers --same-bytes --sentences 5000
 
 Sentences are made up, as long as those of MRPC, and the model has random weights: the stage dump runs on them as a user
@@ -12,6 +12,7 @@ Python, torch and Ray is left out; seconds with it are printed beside.
 import argparse
 import hashlib
 import json
+import logging
 import os
 import signal
 import statistics
@@ -20,11 +21,14 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+import fsspec
 import numpy as np
 import polars as pl
 import yaml
 
+from benchmarks import flaky_s3
 from benchmarks.common import ROOT, workspace
 from benchmarks.material import draw_lengths
 from pipeline.formats import pairs
@@ -33,6 +37,8 @@ MODEL = {"model_type": "rwkv6", "vocab_size": 256, "hidden_size": 256, "num_hidd
 SMALL = MODEL | {"hidden_size": 64, "num_hidden_layers": 2}
 """of --same-bytes, which is about bytes and not about speed"""
 ROUNDS, SENTENCES, MANY = 3, 4000, 100_000
+FAILING = 0.1
+"""share of all writes to the bucket"""
 LAST = 3
 """shards at the end of a run that do not count"""
 COMMAND = "-m stages.dump --model m --tokens tokens.parquet --sentences pairs/sentences.parquet"
@@ -165,9 +171,28 @@ def one_lost(folder, out):
         finish(process)
 
 
+def bucket(folder, out):
+    """Two processes whose store is a bucket on this machine, which fails with a tenth of all writes."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # a connection that is cut is an error to it
+    with flaky_s3.serving(0, seed=0) as (app, address):
+        urlopen(Request(f"{address}/bucket", method="PUT")).close()
+        app.share = FAILING
+        access = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+        os.environ.update(access)
+        command = f"{COMMAND} {OUTS.format(out)}"
+        finish(*(started(folder, command, DRILLCORE_STORE="s3://bucket/store") for _ in range(2)))
+        print(f"of what was written to the bucket failed: {app.failed}", file=sys.stderr)
+        files = fsspec.filesystem("s3")
+        states = folder / out / "states/m"
+        for path in files.find(json.loads((states / "location.json").read_text())["url"]):
+            if path.endswith(".arrow"):
+                files.get_file(path, str(states / Path(path).name))
+
+
 def same_bytes(sentences):
     """Dump in every way -> whether each gave the same shards."""
     ways = {"local": local, "two raylets": two_raylets, "two ranks": ranks, "one machine lost": one_lost}
+    ways |= {"a bucket that fails": bucket}
     found = {}
     with workspace() as name:
         folder = Path(name)

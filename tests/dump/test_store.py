@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import random
-import socket
 import threading
 
 import numpy as np
 import pytest
 
+from benchmarks.flaky_s3 import serving
 from pipeline.base.errors import InputError
 from pipeline.formats import dumps, states
 from pipeline.readouts import plain
@@ -127,45 +126,13 @@ def test_the_oldest_that_was_fetched_goes_beyond_the_limit(model, dump, sentence
 # a server that fails, and workers that are killed
 
 
-class Flaky:
-    """A WSGI application in front of another that refuses or cuts some of what is written to it."""
-
-    def __init__(self, app, share, seed):
-        from werkzeug.wsgi import get_input_stream
-
-        self.read = lambda environ: get_input_stream(environ).read()
-        self.app, self.share, self.random, self.lock = app, share, random.Random(seed), threading.Lock()
-        self.failed = {"500": 0, "503": 0, "cut": 0}
-
-    def __call__(self, environ, start_response):
-        with self.lock:
-            fails = environ["REQUEST_METHOD"] in ("PUT", "POST") and self.random.random() < self.share
-            kind = self.random.choice(list(self.failed))
-        if not fails:
-            return self.app(environ, start_response)
-        self.failed[kind] += 1
-        if kind == "cut":
-            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return []
-        self.read(environ)
-        names = {"500": "500 Internal Server Error", "503": "503 Service Unavailable"}
-        start_response(names[kind], [("Content-Type", "application/xml")])
-        return [b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"]
-
-
 @pytest.fixture
 def flaky(s3_server, s3, monkeypatch, seed):
     """The same S3 behind one that fails with a tenth of all writes -> (what failed, a URL)."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
-
-    app = Flaky(DomainDispatcherApplication(create_backend_app), 0.1, seed)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    filesystem(s3)[0].clear_instance_cache()
-    yield app, s3
-    server.shutdown()
+    with serving(0.1, seed) as (app, address):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        filesystem(s3)[0].clear_instance_cache()
+        yield app, s3
 
 
 @pytest.mark.usefixtures("here")
