@@ -1,7 +1,7 @@
 """What workers through Ray cost and give, and whether all ways of sharing the work give the same bytes.
 
     python -m benchmarks.workers                # ratios of tokens per second, in turns: minutes, on a quiet machine
-    python -m benchmarks.workers --same-bytes   # 100,000 sentences, also with a machine that is lost, and a bucket that fails
+    python -m benchmarks.workers --same-bytes   # 100,000 sentences; a machine is lost, a bucket fails
     python -m benchmarks.workers --same-bytes --sentences 5000
 
 Sentences are made up, as long as those of MRPC, and the model has random weights: the stage dump runs on them as a user
