@@ -39,8 +39,9 @@ def filesystem(url: str) -> tuple[Any, str]:
     import fsspec
 
     protocol = url.split("://")[0]
+    options = OPTIONS.get(protocol.replace("s3a", "s3"), {})
     try:
-        return fsspec.core.url_to_fs(url, use_listings_cache=False, **OPTIONS.get(protocol.replace("s3a", "s3"), {}))
+        fs, path = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
     except ValueError as error:
         if "rotocol not known" not in str(error):
             raise InputError(f"{url} is no URL of a store: {first_line(error)}") from error
@@ -51,6 +52,19 @@ def filesystem(url: str) -> tuple[Any, str]:
         extra = EXTRAS.get(protocol)
         remedy = f"pip install -e '.[{extra}]'" if extra else first_line(error)
         raise InputError(f"{url} needs a package that is not installed: {remedy}") from error
+    if EXTRAS.get(protocol) == "s3":
+        with explained(url):
+            _send_at_once(fs)
+    return fs, path
+
+
+def _send_at_once(fs: Any) -> None:
+    """Let S3's client send a body without asking first (Expect: 100-continue): where no answer comes, aiohttp waits for
+    it without end. Once it is sent, the client's usual time limit holds.
+    """
+    from botocore.handlers import add_expect_header
+
+    fs.s3.meta.events.unregister("before-call.s3", add_expect_header)
 
 
 @contextmanager

@@ -305,6 +305,8 @@ def test_what_is_not_run_is_said_to_be():
         ("ray.md", why)
         for why in ("it installs a package", "it needs several machines", "it takes minutes, and a quiet machine")
     ]
+    whys = ("it needs two GPUs", "it needs torchrun on several GPUs, or SLURM", "it needs a bucket")
+    machines = [("several-machines.md", why) for why in whys]
     states = ("states.md", "tests/docs/test_states.py runs it")
     assert left_out == [
         *claims,
@@ -314,6 +316,7 @@ def test_what_is_not_run_is_said_to_be():
         *gpu,
         page,
         *ray,
+        *machines,
         states,
         reachable,
         *[("teams.md", elsewhere)] * 3,

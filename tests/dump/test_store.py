@@ -131,6 +131,9 @@ class Flaky:
     """A WSGI application in front of another that refuses or cuts some of what is written to it."""
 
     def __init__(self, app, share, seed):
+        from werkzeug.wsgi import get_input_stream
+
+        self.read = lambda environ: get_input_stream(environ).read()
         self.app, self.share, self.random, self.lock = app, share, random.Random(seed), threading.Lock()
         self.failed = {"500": 0, "503": 0, "cut": 0}
 
@@ -144,7 +147,7 @@ class Flaky:
         if kind == "cut":
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
-        environ["wsgi.input"].read()
+        self.read(environ)
         names = {"500": "500 Internal Server Error", "503": "503 Service Unavailable"}
         start_response(names[kind], [("Content-Type", "application/xml")])
         return [b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"]

@@ -287,3 +287,14 @@ def test_the_store_of_a_key_is_where_the_environment_says(monkeypatch, given, st
     if given:
         monkeypatch.setenv("DRILLCORE_STORE", given)
     assert places.store_at(places.dumps(), "key") == store
+
+
+def test_a_body_is_sent_without_asking_first(s3):
+    """A client that asks and gets no answer waits without end; one that has sent all waits for its time limit."""
+    heads = []
+    fs, path = filesystem(f"{s3}/file")
+    fs.s3.meta.events.register("before-send.s3", lambda request, **more: heads.append(request.headers))
+    fs.pipe_file(path, b"abc")
+    put_headers = [{name.lower() for name in head} for head in heads]
+    assert put_headers
+    assert not any("expect" in names for names in put_headers)
