@@ -30,7 +30,7 @@ READ = 56_000
 WRITTEN = 1e9
 """bytes a second of one writer, an assumption"""
 PLANNED = 250
-"""bytes of memory for each sentence: its place in the plan, and 26 token ids (benchmarks.run many, and 4 for each id)"""
+"""bytes of memory for each sentence: its place in the plan, and 26 token ids (benchmarks.run many, 4 for each id)"""
 LINES = {
     ("tokens", "states"): ("token states (keep: tokens)", "#d55e00", "-"),
     ("state", "states"): ("recurrent states (keep: state)", "#cc79a7", "-"),
