@@ -310,7 +310,12 @@ def test_what_is_not_run_is_said_to_be():
         ("ray.md", why)
         for why in ("it installs a package", "it needs several machines", "it takes minutes, and a quiet machine")
     ]
-    whys = ("it needs two GPUs", "it needs torchrun on several GPUs, or SLURM", "it needs a bucket")
+    whys = (
+        "it needs two GPUs",
+        "it needs torchrun on several GPUs, or SLURM",
+        "it needs a bucket",
+        "it takes ten minutes",
+    )
     machines = [("several-machines.md", why) for why in whys]
     states = ("states.md", "tests/docs/test_states.py runs it")
     assert left_out == [
