@@ -174,7 +174,9 @@ class Workers:
 
     def _finished(self, ref: ray.ObjectRef, deal: Deal) -> None:
         """An item has a result, or its actor has died with it."""
-        number, item = self.running.pop(ref)
+        number, item = self.running[ref]
+        oldest = next(held for actor, held in self.running.values() if actor == number)
+        del self.running[ref]
         try:
             deal.finish(item, ray.get(ref))
         except RayTaskError as error:  # raised in its turn: which of several is first depends on the workers
@@ -186,7 +188,7 @@ class Workers:
                 number not in self.ask_at and number not in self.asked.values()
             ):  # else an earlier item of it has said so
                 self.ask_at[number] = time.monotonic() + PATIENCE
-                self.suspects[number] = item
+                self.suspects[number] = oldest  # of what it held: it begins no item before the last one has ended
                 print(f"{self.what}: a worker was lost, and others do its work", file=sys.stderr)
 
     def _say_where_nobody_is(self) -> None:

@@ -155,7 +155,8 @@ def test_an_item_that_ends_every_worker_ends_the_run(cluster):
     with pytest.raises(InputError, match="x: item 2 ended its worker 3 times"):
         list(RAY.each(Bad({}, {2: 99}, "notes"), range(4), "x"))
     deaths = len(list(Path("notes").glob("death-2-*")))
-    assert workers.DEATHS <= deaths <= workers.DEATHS + 2  # one of two may have it again before the other is counted
+    # each of the three other items may be blamed for less than that, and one worker die before another is counted
+    assert workers.DEATHS <= deaths <= workers.DEATHS + 3 * (workers.DEATHS - 1) + 1
 
 
 def test_a_machine_that_does_not_see_the_folder_is_named(cluster, monkeypatch, tmp_path, rng):
