@@ -99,9 +99,15 @@ class Bucket:
         return there and location_in(out) == self.url and not list(out.glob("*.arrow"))
 
     def publish(self, names: Sequence[str], out: Path, facts: Mapping[str, Any]) -> None:
-        """Write the manifest beside the shards, and let the folder `out` say where they are."""
+        """Write the manifest beside the shards, and let the folder `out` say where they are.
+
+        Claims that are still there are of workers that were killed between a receipt and their release.
+        """
         with explained(self.url):
             fs, path = self.file(MANIFEST)
+            for left in fs.glob(self.file("*.claim")[1]):
+                with suppress(FileNotFoundError):
+                    fs.rm_file(left)
             fs.pipe_file(path, json.dumps(dict(facts), indent=2).encode())
         out.mkdir(parents=True, exist_ok=True)
         for stale in out.glob("*.arrow"):

@@ -201,6 +201,16 @@ def test_what_a_killed_process_left_on_this_machine_is_taken_away(memory):
 # publishing
 
 
+def test_claims_that_killed_workers_left_go_when_all_is_published(url, tmp_path):
+    bucket = Bucket(f"{url}/key")
+    published(bucket, "a.arrow", b"abc")
+    left = bucket.claim("a.arrow")  # as if killed between the receipt and the release
+    bucket.publish(["a.arrow"], tmp_path / "out", {"key": "key"})
+    assert files(bucket.url).keys() == {"a.arrow", "a.json", "manifest.json"}
+    left.release()
+    assert files(bucket.url).keys() == {"a.arrow", "a.json", "manifest.json"}
+
+
 def test_publishing_says_where_the_shards_are_and_a_folder_after_it_takes_that_back(memory, tmp_path):
     out, bucket = tmp_path / "out", Bucket(f"{memory}/key")
     out.mkdir()
