@@ -1,9 +1,7 @@
 """What one clone computed is used in another, through a remote, as docs/howto/teams.md says."""
 
-import logging
 import re
 import shlex
-import urllib.request
 
 import pytest
 import yaml
@@ -28,21 +26,14 @@ def ran(folder, *command):
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket(s3_server):
     """The URL of a place in a bucket, which a server on this machine keeps in memory."""
     pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed (extra s3)")
-    moto = pytest.importorskip("moto.server", reason="moto[server] is not installed (extra dev)")
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    urllib.request.urlopen(urllib.request.Request(f"{url}/bucket", method="PUT")).close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_ENDPOINT_URL", s3_server)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "anything")
         yield "s3://bucket/drillcore"
-    server.stop()
 
 
 @pytest.fixture(scope="module", params=["folder", "bucket"])

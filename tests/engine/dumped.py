@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,24 +13,14 @@ import torch
 
 from pipeline.dump import run
 from pipeline.dump.publish import Places
-from pipeline.dump.settings import Dump
 from pipeline.dump.work import sizes_of, work_of
 from pipeline.engine.engines import engine_of
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
 from pipeline.models.rwkv6_config import Rwkv6Config
 from pipeline.readouts.plain import PLAIN
+from tests.dump.conftest import SETTINGS
 from tests.helpers import ROOT
 
-SETTINGS = Dump(
-    dtype="float32",
-    store="float16",
-    layers="all",
-    readout="plain",
-    keep="tokens",
-    batch_tokens=64,
-    shard_mb=1,
-    gate_tokens=0,
-)
 SENTENCES = 3000
 
 
@@ -73,6 +64,15 @@ def started(folder, *arguments):
 def finished(folder="store/key"):
     """{name: (inode, time)} of the shards that are finished."""
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(folder).glob("*.arrow")}
+
+
+def workers_at_it(folder="store/key"):
+    """The workers that have claimed a shard at this moment."""
+    found = set()
+    for claim in Path(folder).glob("*.claim"):
+        with suppress(FileNotFoundError):  # given back meanwhile
+            found.add(claim.read_text())
+    return found - {""}
 
 
 def wait_until(condition, seconds=120):

@@ -12,7 +12,7 @@ if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra ray is not installed", allow_module_level=True)
 
 from pipeline.storage.remote import filesystem
-from tests.engine.dumped import dump, finished, started, wait_until
+from tests.engine.dumped import dump, finished, started, wait_until, workers_at_it
 from tests.helpers import contents
 from tests.study import CATALOG, commands, quick_params, run_stage, write_settings
 
@@ -107,7 +107,7 @@ def test_a_machine_that_is_lost_changes_no_byte(cluster, seed, alone, capfd):
     """The last test: it takes a machine away."""
 
     def kill_it():
-        wait_until(lambda: len(finished()) >= 2)
+        wait_until(lambda: len(finished()) >= 2 and len(workers_at_it()) == 2)  # else the other machine has nothing yet
         os.kill(cluster.second_raylet, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_it)
