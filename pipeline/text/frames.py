@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.base.errors import InputError
 from pipeline.formats.ragged import Ragged
 from pipeline.text.templates import Template
 
@@ -73,10 +74,16 @@ def frame_of(
 ) -> Frame:
     """What stands around the sentences of a model.
 
-    ends: special tokens before and after a text; encode: texts -> the ids of each.
+    ends: special tokens before and after a text; encode: texts -> the ids of each. InputError for a template of which
+    a text is pooled that gives no token.
     """
     before, after = ends
     texts = (None,) if template is None else template.parts
     parts = [None if text is None else np.array(encode([text])[0], dtype=np.int32) for text in texts]
+    if template is not None:
+        pooled = slice(template.start, template.stop)
+        if all(part is not None and not len(part) for part in parts[pooled]):
+            text = "".join(filter(None, texts[pooled]))
+            raise InputError(f"template {str(template)!r} pools {text!r}, which gives no token here: mark another part")
     start = [] if bos is None else [bos]
     return Frame(np.array([*start, *before], dtype=np.int32), parts, np.array(after, dtype=np.int32), template)

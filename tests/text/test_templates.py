@@ -13,6 +13,7 @@ from pipeline.formats import tokens as tokens_format
 from pipeline.text import encoding
 from pipeline.text.controls import shuffled_words
 from pipeline.text.encoding import encode
+from pipeline.text.frames import frame_of
 from pipeline.text.settings import Tokenize
 from pipeline.text.templates import TEMPLATES, Template, template_named
 from pipeline.text.tokenizers import Tokenizer, tokenizer_of
@@ -174,6 +175,17 @@ def test_a_sentence_that_leaves_nothing_to_pool_is_shown():
         with pytest.raises(InputError, match="sentence '' has no tokens"):
             encode(["a", ""], tokenizer, LIMIT, **given)
     assert encode([""], tokenizer, LIMIT, bos=0, template="a {text}{last}").spans.tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize("template", ["{text}[[  ]]", "  {last}{text}"])
+def test_a_template_that_pools_a_text_without_tokens_is_shown_and_no_sentence_blamed(template):
+    def encode_words(texts):
+        return [[len(word) for word in text.split()] for text in texts]
+
+    with pytest.raises(InputError, match=r"template '.*' pools '  ', which gives no token here: mark another part"):
+        frame_of(template_named(template, "m"), 0, ([], []), encode_words)
+    frame = frame_of(template_named(template.replace("  ", " a "), "m"), 0, ([], []), encode_words)
+    assert (frame.spans(np.array([3])) >= 1).all()
 
 
 # which template
