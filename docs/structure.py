@@ -8,11 +8,50 @@ python docs/structure.py --root FOLDER          of another checkout, an older on
 
 import argparse
 import ast
+import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pipeline.base import code
+
+BANDS = [
+    (
+        "what people\ncall and read",
+        "#fdf0e3",
+        """
+                                    command
+                      check
+      page                               cost                        export
+     report
+""",
+    ),
+    (
+        "what answers\nquestions",
+        "#eef4e4",
+        """
+     claims
+    analyse   geometry      probe     score
+""",
+    ),
+    (
+        "what makes\nvectors",
+        "#e6f0f9",
+        """
+                     finetune      pool                           dump        baselines
+                fit                                             readouts        demo
+                                          models        text
+""",
+    ),
+    (
+        "what all\nstand on",
+        "#eeeeee",
+        """
+      formats         catalog          engine         storage       stats        base
+""",
+    ),
+]
+"""the picture, drawn in letters: the name of each band, its colour, and its rooms where they stand"""
 
 
 def modules(root):
@@ -78,37 +117,56 @@ def describe_stages(root):
         yield f"{name}: {', '.join(sorted(files - shared))}"
 
 
+def reduced(graph):
+    """{room: those of its imports that it reaches in no other way}: the arrows that do not follow from others."""
+    below = {}
+    for room in sorted(graph, key=levels(graph).get):
+        below[room] = graph[room].union(*(below[other] for other in graph[room]))
+    return {room: others - set().union(*(below[other] for other in others)) for room, others in graph.items()}
+
+
+def bands(graph):
+    """(name, colour, rows) of each band from top to bottom: BANDS, or for other rooms than these one band by levels."""
+    if graph.keys() == {room for _, _, rows in BANDS for room in rows.split()}:
+        return BANDS
+    depth = levels(graph)
+    rows = [" ".join(sorted(room for room in graph if depth[room] == level)) for level in set(depth.values())]
+    width = max(map(len, rows))
+    return [("", "#eeeeee", "\n".join(row.center(width) for row in reversed(rows)))]
+
+
 def picture(root, path):
-    """Rooms as boxes, those that import nothing at the bottom, and an arrow for each import."""
+    """Rooms as boxes in bands, without the arrows that follow from others and those to the last band."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.patches import Rectangle
 
     graph = arrows(root)
-    depth = levels(graph)
-    rows = {level: sorted(room for room in graph if depth[room] == level) for level in set(depth.values())}
-    place = {}
-    for level, rooms in rows.items():
-        for i, room in enumerate(rooms):
-            place[room] = (i - (len(rooms) - 1) / 2 + 0.22 * (level % 2), level)
-    figure, axis = plt.subplots(
-        figsize=(1.1 * max(map(len, rows.values())) + 1.5, 1.0 * len(rows) + 0.5), layout="constrained"
-    )
-    for room, others in graph.items():
-        for other in others:
-            style = {"arrowstyle": "-|>", "color": "0.55", "linewidth": 0.7, "shrinkA": 9, "shrinkB": 9, "alpha": 0.8}
-            bend = 0.08 if depth[room] - depth[other] > 1 else 0.0
-            axis.annotate("", place[other], place[room], arrowprops=style | {"connectionstyle": f"arc3,rad={bend}"})
-    for room, (x, y) in place.items():
-        box = {"boxstyle": "round,pad=0.35", "facecolor": "#eaf2fb", "edgecolor": "#3a6ea5", "linewidth": 0.9}
-        axis.text(x, y, room, ha="center", va="center", fontsize=9, bbox=box)
-    xs = [x for x, _ in place.values()]
-    axis.set(xlim=(min(xs) - 0.7, max(xs) + 0.7), ylim=(-0.5, max(depth.values()) + 0.5))
+    figure, axis = plt.subplots(figsize=(9, 6.2), layout="constrained")
+    place, y = {}, 0.0
+    for name, colour, rows in bands(graph):
+        lines = rows.strip("\n").splitlines()
+        axis.add_patch(Rectangle((-11, y - 0.45), 102, len(lines) - 0.1, color=colour, zorder=0))
+        axis.text(-10, y - 0.36, name, va="top", fontsize=9, style="italic", color="0.25", zorder=3)
+        for line in lines:
+            place |= {word.group(): (sum(word.span()) / 2, y) for word in re.finditer(r"\w+", line)}
+            y += 1
+        last = set(rows.split())
+        y += 0.1
+    boxes = {}
+    for room, where in place.items():
+        box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "0.35", "linewidth": 0.8}
+        boxes[room] = axis.text(*where, room, ha="center", va="center", fontsize=10, bbox=box).get_bbox_patch()
+    axis.set(xlim=(-11, 91), ylim=(y - 0.55, -0.5))
     axis.axis("off")
-    axis.set_title(
-        f"{len(graph)} rooms, {sum(map(len, graph.values()))} arrows: a room imports what it points at", fontsize=9
-    )
+    figure.canvas.draw()  # now boxes have their sizes, and arrows can end at them
+    for room, others in reduced(graph).items():
+        for other in others - last:
+            ends = {"patchA": boxes[room], "patchB": boxes[other], "shrinkA": 0, "shrinkB": 0}
+            style = {"arrowstyle": "-|>", "color": "0.35", "linewidth": 0.8}
+            axis.annotate("", place[other], place[room], arrowprops=style | ends)
     figure.savefig(path, dpi=150)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 
 from pipeline.base.errors import InputError
+from pipeline.base.progress import progress
 from pipeline.fit.guard import beyond_noise, held_out, rho_of
 from pipeline.fit.learnable import LEARNABLE
 from pipeline.fit.losses import cosent, ordered
@@ -80,10 +81,11 @@ class Training:
             now = parameters.detach().clone()
             self.best[name].offer(number, now, held_out(self.states, LEARNABLE[name], now, self.fold), self.labels)
 
-    def progress(self) -> str:
-        """The held-out rho of each pooling, the mean over layers, and that at the start."""
-        rhos = [(name, best.rho, rho_of(self.at_start[name], self.labels)) for name, best in self.best.items()]
-        return "; ".join(f"{name} {np.nanmean(rho):.4f}, at first {np.nanmean(start):.4f}" for name, rho, start in rhos)
+    def summary(self, epochs: int) -> str:
+        """What so many epochs gave: the rho of held-out train pairs, a mean over layers, of each pooling."""
+        rhos = [(name, rho_of(self.at_start[name], self.labels), best.rho) for name, best in self.best.items()]
+        gains = ", ".join(f"{name} {np.nanmean(start):.3f} -> {np.nanmean(rho):.3f}" for name, start, rho in rhos)
+        return f"rho of held-out train pairs before -> after training (epochs: {epochs}): {gains}"
 
     @property
     def last_improvement(self) -> int:
@@ -125,11 +127,11 @@ def fit(
     first, second = train["sentence1_id"].to_numpy(), train["sentence2_id"].to_numpy()
     states = PairStates(Sentences(dump), first, second, device)
     training = Training(states, labels, fold, settings, rng)
-    for epoch in range(1, settings.epochs + 1):
+    for epoch in progress(range(1, settings.epochs + 1), "fit", "epoch"):
         training.epoch(epoch)
-        log(f"epoch {epoch}: {training.progress()}")
         if epoch - training.last_improvement >= settings.patience:
             break
+    log(training.summary(epoch))
     return guarded(training, component)
 
 

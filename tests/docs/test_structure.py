@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 
+import networkx
 import pytest
+from matplotlib.text import Annotation
 
 from tests.docs.test_reference import script
 from tests.helpers import ROOT
@@ -52,7 +54,13 @@ def test_a_room_lies_above_what_it_imports():
     assert all(depth[room] > depth[other] for room, others in graph.items() for other in others)
 
 
-def test_the_picture_has_a_box_for_each_room_and_an_arrow_for_each_import(tmp_path, monkeypatch):
+def test_the_picture_leaves_out_what_follows_from_other_arrows_as_networkx_does():
+    graph = structure.arrows(ROOT)
+    expected = networkx.transitive_reduction(networkx.DiGraph(graph)).edges
+    assert {(room, other) for room, others in structure.reduced(graph).items() for other in others} == set(expected)
+
+
+def test_the_picture_has_a_box_for_each_room_and_its_arrows_run_downwards(tmp_path, monkeypatch):
     from matplotlib import pyplot as plt
     from matplotlib.figure import Figure
 
@@ -60,10 +68,21 @@ def test_the_picture_has_a_box_for_each_room_and_an_arrow_for_each_import(tmp_pa
     monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (drawn.append(figure), save(figure, *a, **k)))
     structure.picture(ROOT, tmp_path / "rooms.png")
     assert (tmp_path / "rooms.png").read_bytes().startswith(b"\x89PNG")
-    texts = drawn[0].axes[0].texts
-    assert {text.get_text() for text in texts if text.get_bbox_patch()} == ROOMS
-    assert len([text for text in texts if text.get_text() == ""]) == sum(map(len, structure.arrows(ROOT).values()))
+    axis = drawn[0].axes[0]
+    assert {text.get_text() for text in axis.texts if text.get_bbox_patch()} == ROOMS
+    *_, (_, _, last) = structure.BANDS
+    reduced = structure.reduced(structure.arrows(ROOT))
+    arrows = [text for text in axis.texts if isinstance(text, Annotation)]
+    assert len(arrows) == sum(other not in last.split() for others in reduced.values() for other in others)
+    assert all(axis.transData.transform(a.xy)[1] < axis.transData.transform(a.xyann)[1] for a in arrows)
     plt.close("all")
+
+
+def test_a_library_of_other_rooms_is_drawn_by_levels(planted, tmp_path):
+    (planted / "pipeline/b/x.py").write_text("import os")
+    structure.picture(planted, tmp_path / "rooms.png")
+    assert (tmp_path / "rooms.png").read_bytes().startswith(b"\x89PNG")
+    assert structure.bands(structure.arrows(planted))[0][2].split() == ["a", "b", "c"]
 
 
 def test_each_stage_is_listed_with_its_files():

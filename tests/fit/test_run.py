@@ -128,7 +128,7 @@ def test_training_stops_when_nothing_has_improved_for_so_many_epochs(dump, pairs
     monkeypatch.setattr(run, "rho_of", lambda scores, labels: np.full(scores.shape[1], next(rhos)))
     monkeypatch.setattr(run, "beyond_noise", lambda start, *_: np.zeros(start.shape[1], dtype=bool))
     run.fit(dump, pairs, replace(SETTINGS, poolings=["diagonal"], epochs=10, patience=3), CPU, lines.append)
-    assert lines == [f"epoch {epoch}: diagonal 0.1000, at first 0.1000" for epoch in (1, 2, 3)]
+    assert lines == ["rho of held-out train pairs before -> after training (epochs: 3): diagonal 0.100 -> 0.100"]
 
 
 def test_test_pairs_and_their_states_and_labels_have_no_part_in_it(tmp_path, dump, drawn, pairs, last_epoch):
@@ -211,7 +211,8 @@ def test_the_stage_writes_what_was_learned_and_how(project, capsys):
     report = fits.read_report("data/fitted/toy", "toy")
     assert report["settings"]["runs"] == 2
     assert list(fits.read("data/fitted/toy", "toy")) == ["attention", "diagonal", "scalar_mix"]
-    assert capsys.readouterr().err.startswith("toy: epoch 1: attention ")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("toy: rho of held-out train pairs before -> after training (epochs: 1): attention ")
 
 
 def test_nothing_is_left_of_an_earlier_fit(project):
