@@ -39,8 +39,8 @@ def main(
 ) -> None:
     """Run MODEL over TOKENS; write shards to the folder OUT, its UNEMBEDDING, then MANIFEST.
 
-    Several of these may run at once and share the work. With --rank R and --world-size W, or by torchrun or srun, each
-    makes its own W-th of the shards (docs/howto/several-machines.md).
+    Several of these may run at once and share the work. With --rank R and --world-size W, or by torchrun, srun or
+    mpirun, each makes its own W-th of the shards (docs/howto/several-machines.md).
     """
     mine, engine = rank_of(rank, world_size, os.environ), engine_of(settings.study().engine)
     spread.several(device)  # what it refuses is known before weights are fetched

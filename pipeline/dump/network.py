@@ -1,10 +1,10 @@
 """The network of a dump, wherever its workers are: loaded there, and looked at before any of them begins."""
 
-import functools
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -18,10 +18,15 @@ from pipeline.models import load, spread
 from pipeline.models.unembedding import unembedding_of
 from pipeline.readouts.readout import Readout
 
+HERE: dict[str, PreTrainedModel] = {}
+"""the network that this process has loaded, by its mark: one at most. It outlives what asked for it, so that a worker
+that has looked at it need not load it again.
+"""
+
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is loaded once in each process that calls this."""
+    """A network that is loaded once in each process that calls this, or a copy of it."""
 
     entry: Model
     path: Path | None
@@ -33,20 +38,22 @@ class Network:
     """as `spread.named` takes it: "" for the GPU where there is one, auto for all places that there are"""
     threads: int
     """of the CPU; 0: as many as this machine has for us"""
+    mark: str = field(default_factory=partial(secrets.token_hex, 8))
+    """which copies share: another one with the same fields may be of a file that has changed"""
 
     def __call__(self) -> PreTrainedModel:
         """The network, in evaluation mode, on its device or devices."""
-        return self._loaded
+        if self.mark not in HERE:
+            HERE.clear()  # before another takes memory
+            HERE[self.mark] = self.load()
+        return HERE[self.mark]
 
-    @functools.cached_property
-    def _loaded(self) -> PreTrainedModel:
+    def load(self) -> PreTrainedModel:
+        """The same, once more."""
         use_threads(self.threads)
         if self.path is not None:
             must_be_here(self.path, f"model {self.name}")
         return spread.loaded(self.entry, self.path, self.name, self.dtype, self.device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_loaded"}
 
 
 @dataclass(frozen=True)

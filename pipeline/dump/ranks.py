@@ -10,11 +10,14 @@ Item = TypeVar("Item")
 
 LAUNCHERS = {
     "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    "mpirun": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    "mpiexec": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
     "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    "SLURM": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
 }
 """what they say in the environment: the rank, how many there are, which of them this is on its machine
 
-Not SLURM_NTASKS: a batch script has that and SLURM_PROCID=0 outside srun, and would make a quarter of four.
+A launcher may itself be a process of a later one, whose variables are then still there.
 """
 
 
@@ -52,21 +55,36 @@ def rank_of(rank: int | None, world_size: int | None, environment: Mapping[str, 
         return Rank()
     if (rank is None) != (world_size is None):
         raise InputError("--rank and --world-size go together: rank 0 of 4 is --rank 0 --world-size 4")
-    local = next((environment[names[2]] for names in LAUNCHERS.values() if names[2] in environment), None)
+    said = _said(environment)
     if rank is not None and world_size is not None:
-        return _checked(rank, world_size, local, "--rank and --world-size")
-    for launcher, (number, world, where) in LAUNCHERS.items():
-        if number in environment and world in environment:
-            values = environment[number], environment[world], environment.get(where)
-            return _checked(*values, f"{number} and {world} of {launcher}")
+        local = [name for _, _, name in LAUNCHERS.values() if name in said][:1]
+        given = {"--rank": str(rank), "--world-size": str(world_size)}
+        return _checked(given | {name: said[name] for name in local})
+    for names in LAUNCHERS.values():
+        if names[0] in said and names[1] in said:
+            return _checked({name: said[name] for name in names if name in said})
     return Rank()
 
 
-def _checked(number: str | int, world: str | int, local: str | None, source: str) -> Rank:
-    try:
-        rank = Rank(int(number), int(world), None if local is None else int(local))
-    except ValueError:
-        raise InputError(f"{source} are {number!r} and {world!r}, expected numbers such as 0 and 4") from None
+def _said(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that have a value, without SLURM's where its srun has not begun: a batch script is process 0 of
+    SLURM_NTASKS, and would make a quarter of four.
+    """
+    is_batch = environment.get("SLURM_JOB_ID") and not environment.get("SLURM_STEP_ID")
+    ignored = LAUNCHERS["SLURM"] if is_batch else ()
+    return {name: value for name, value in environment.items() if value and name not in ignored}
+
+
+def _checked(given: Mapping[str, str]) -> Rank:
+    """The rank of a number, a world and perhaps a number on the machine, by the names under which they were given."""
+    for name, text in given.items():
+        if not text.removeprefix("-").isdecimal():
+            raise InputError(f"{name} is {text!r}, expected a whole number, such as 0")
+    rank, source = Rank(*map(int, given.values())), " and ".join(list(given)[:2])
+    if rank.world < 1:
+        raise InputError(f"a world of {rank.world} ({source}): expected 1 or more, since ranks count from 0")
     if not 0 <= rank.number < rank.world:
-        raise InputError(f"rank {number} of {world} ({source}): ranks of a world of {world} are 0 to {rank.world - 1}")
+        raise InputError(
+            f"rank {rank.number} of {rank.world} ({source}): ranks of a world of {rank.world} are 0 to {rank.world - 1}"
+        )
     return rank

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from pipeline.dump import run
+from pipeline.dump.network import Network
 from pipeline.dump.publish import Places
 from pipeline.dump.work import sizes_of, work_of
 from pipeline.engine.engines import engine_of
@@ -37,6 +39,24 @@ class Tiny:
         model = Rwkv6ForCausalLM(Rwkv6Config(vocab_size=64, hidden_size=64, num_hidden_layers=2, head_size=8)).eval()
         model.base_model.register_forward_pre_hook(lambda *_: time.sleep(self.pause))
         return model
+
+
+@dataclass(frozen=True)
+class Noted(Network):
+    """A network that notes in a file which process has loaded it."""
+
+    notes: str = "loads"
+
+    def load(self) -> PreTrainedModel:
+        """The same."""
+        with Path(self.notes).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return super().load()
+
+
+def process_and_sizes(network):
+    """The process that this runs in, and the sizes of a network there."""
+    return os.getpid(), sizes_of(network(), PLAIN)
 
 
 def dump(seed, engine, out, pause=0.0, store="store"):

@@ -4,17 +4,28 @@ import importlib.util
 import os
 import signal
 import threading
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra ray is not installed", allow_module_level=True)
 
+from pipeline.catalog.entries import Model
+from pipeline.dump.network import unembedding_in
+from pipeline.dump.publish import Places
+from pipeline.dump.run import Shards, fill
+from pipeline.dump.work import work_of
+from pipeline.engine.on_ray import RAY
+from pipeline.readouts.plain import PLAIN
 from pipeline.storage.remote import filesystem
-from tests.engine.dumped import dump, finished, started, wait_until, workers_at_it
+from tests.dump.conftest import SETTINGS
+from tests.engine.dumped import Noted, dump, finished, process_and_sizes, started, wait_until, workers_at_it
 from tests.helpers import contents
-from tests.study import CATALOG, commands, quick_params, run_stage, write_settings
+from tests.study import CATALOG, SIZES, commands, quick_params, run_stage, write_settings
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +75,20 @@ def test_the_shards_of_both_machines_are_those_of_one_process(cluster, seed, alo
     assert dump(seed, "ray", "out") == alone[0]
     assert shards_in("out") == alone[1]
     assert not list(Path("store").rglob("*.part"))
+
+
+def test_a_worker_loads_the_network_once_though_it_is_looked_at_before_and_after(cluster, rng):
+    """Both have a part in the shards; one has looked at the network before, and one gives its unembedding after."""
+    network = Noted(Model(random=0, config=SIZES), None, "tiny", "float32", "cpu", 1)
+    surveyor, sizes = RAY.once(partial(process_and_sizes, network), network=True)
+    ids = [rng.integers(0, 64, rng.integers(1, 40)).astype(np.int32) for _ in range(3000)]
+    work = work_of(sizes, ids, np.arange(len(ids)), replace(SETTINGS, store="float32"), PLAIN)
+    places = Places(Path("out"), "key", store="store")
+    fill(Shards(network, work, places.built), places, engine=RAY)
+    RAY.once(partial(unembedding_in, network), network=True)
+    loads = Path("loads").read_text().split()
+    assert len(loads) == len(set(loads)) == 2
+    assert str(surveyor) in loads
 
 
 def test_shards_in_a_bucket_are_those_of_one_process(cluster, seed, alone, s3):
