@@ -29,6 +29,7 @@ BENCHMARKS = {
     "geometry": states.geometry,
     "verify": states.verify,
     "many": dumps.many_sentences,
+    "plan": dumps.planned,
     "long": models.long_sentences,
     "bootstrap": resampling.bootstrap_cost,
     "finetuning": finetuning.steps,

@@ -48,7 +48,7 @@ def main(
     params = of_model(settings.section(Dump), entry, model)
     read = token_files.read(tokens, model)
     readout = readout_of(params.keep, params.readout)
-    texts = pairs.read_sentences(sentences)["text"].to_list()
+    texts = pairs.Texts(sentences)
     path = weights.locate(entry, model)
     sources = {"weights": weights.source(entry, path), "tokenizer": read.source}
     checks.check_sources(sources, model)

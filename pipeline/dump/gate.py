@@ -36,7 +36,7 @@ class Reading(TypedDict):
 
 def sample(lengths: np.ndarray, budget: int) -> np.ndarray:
     """Indices of about `budget` tokens' worth of sentences, evenly spaced over the sentences sorted by length (S,)."""
-    order = np.lexsort((np.arange(len(lengths)), lengths))
+    order = np.argsort(lengths, kind="stable")
     count = min(len(order), max(1, int(budget / np.mean(lengths))))
     return np.sort(order[np.linspace(0, len(order) - 1, count).astype(int)])
 
@@ -82,9 +82,8 @@ def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget
     has_head = model.get_output_embeddings() is not None and not getattr(model.config, "is_encoder_decoder", False)
     if not has_head or not budget or not len(complete):
         return None
-    ids = tokens.plain
-    chosen = complete[sample(ids.lengths[complete], budget)].tolist()
-    chosen_ids = [ids[i] for i in chosen]
+    chosen = complete[sample(tokens.plain_lengths[complete], budget)]
+    chosen_ids = list(tokens.plain_of(chosen))
     chosen_texts = [texts[sentence] for sentence in tokens.sentence_ids[chosen].tolist()]
     chosen_bytes = [np.frombuffer(text.encode(), dtype=np.uint8) for text in chosen_texts]
     n_bytes = sum(map(len, chosen_bytes))

@@ -25,7 +25,7 @@ class Maker:
 
     def __init__(self, model: PreTrainedModel, work: Work, progress: Callable[[int], object]) -> None:
         host = Host(work.schema, work.largest_record, device_of(model))
-        budget = Budget(max(work.settings.batch_tokens, int(work.lengths.max())))
+        budget = Budget(max(work.settings.batch_tokens, int(work.ids.lengths.max())))
         self.passes = Passes(
             model, work.readout, work.ids, work.layers, work.keep, work.settings.store, host, budget, work.spans
         )

@@ -71,7 +71,16 @@ def is_complete(places: Places, facts: Mapping[str, Any]) -> bool:
 
 def facts_of(work: Work, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
     """What the manifest says of the shards (`pipeline.formats.manifest`). receipts: of all, by name."""
-    named = [(work.name(number), shard) for number, shard in enumerate(work.shards)]
+    shards = [
+        {
+            "name": work.name(number),
+            "batches": len(shard),
+            "sentences": sum(len(sentences) for record in shard for sentences in record),
+            "tokens": work.tokens_of(shard),
+            **receipts[work.name(number)],
+        }
+        for number, shard in enumerate(work.shards)
+    ]
     return {
         "readout": str(work.readout),
         "layers": work.layers,
@@ -79,15 +88,6 @@ def facts_of(work: Work, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
         "keep": work.settings.keep,
         "store": work.settings.store,
         "sentences": len(work.ids),
-        "tokens": int(work.kept.sum()),
-        "shards": [
-            {
-                "name": name,
-                "batches": len(shard),
-                "sentences": sum(len(sentences) for record in shard for sentences in record),
-                "tokens": work.tokens_of(shard),
-                **receipts[name],
-            }
-            for name, shard in named
-        ],
+        "tokens": sum(shard["tokens"] for shard in shards),
+        "shards": shards,
     }

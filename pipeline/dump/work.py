@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 
 from pipeline.base.errors import InputError
 from pipeline.dump.keep import KEEPS, Keep, bytes_of_row
-from pipeline.dump.plan import RecordPlan, ShardPlan, plan_shards, rows_of, sentences_of
-from pipeline.formats.ragged import lengths_of
+from pipeline.dump.plan import Plan, RecordPlan, ShardPlan, plan_shards, sentences_of
+from pipeline.formats.ragged import Ragged
 from pipeline.models.layers import depth_of, layer_numbers
 from pipeline.readouts.readout import Readout
 
@@ -26,43 +26,40 @@ class Work:
 
     settings: "Dump"
     readout: Readout
-    ids: Sequence[np.ndarray]
+    ids: Ragged
     """token ids, S arrays (T,)"""
     sentence_ids: np.ndarray
     """(S,)"""
     spans: np.ndarray
     """of each sentence the first token that is kept, and the one after the last, (S, 2)"""
-    lengths: np.ndarray
-    """tokens of each sentence that the network reads, (S,)"""
-    kept: np.ndarray
-    """tokens of each sentence that are kept, (S,)"""
-    rows: np.ndarray
-    """rows of each sentence, (S,)"""
     layers: list[int]
     """numbers of the layers that are kept"""
     dim: int
     """width of a vector of the readout; of plain the hidden size"""
     keep: Keep
     schema: pa.Schema
-    shards: list[ShardPlan]
+    shards: Plan
+    rows: int
+    """of all sentences"""
+    largest_record: int
+    """rows of the largest record batch"""
 
     @property
     def total_bytes(self) -> int:
         """Size of all rows."""
-        return int(self.rows.sum()) * bytes_of_row(self.schema)
+        return self.rows * bytes_of_row(self.schema)
 
-    @property
-    def largest_record(self) -> int:
-        """Rows of the largest record batch."""
-        return max(rows_of(record, self.rows) for shard in self.shards for record in shard)
+    def kept(self, sentences: np.ndarray) -> np.ndarray:
+        """Tokens of some sentences that are kept, indices (n,) -> (n,)."""
+        return self.spans[sentences, 1] - self.spans[sentences, 0]
 
     def tokens_of(self, shard: ShardPlan) -> int:
         """Tokens of the sentences of a shard that are kept."""
-        return int(self.kept[sentences_of(shard)].sum())
+        return int(self.kept(sentences_of(shard)).sum())
 
     def read_for(self, shard: ShardPlan) -> int:
         """Tokens that the network reads for a shard."""
-        return int(self.lengths[sentences_of(shard)].sum())
+        return int(self.ids.lengths_at(sentences_of(shard)).sum())
 
     def name(self, number: int) -> str:
         """The file of a shard: names sort in the order of the plan."""
@@ -71,7 +68,7 @@ class Work:
     def index(self, record: RecordPlan) -> tuple[np.ndarray, np.ndarray]:
         """The first two columns of a record batch."""
         sentences = np.concatenate(record)
-        return self.keep.index(self.sentence_ids[sentences], self.kept[sentences])
+        return self.keep.index(self.sentence_ids[sentences], self.kept(sentences))
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,12 @@ def work_of(
     assert str(readout) == ("state" if settings.keep == "state" else settings.readout), "it is what the key says"
     layers, keep = layer_numbers(settings.layers, sizes.depth, readout.first), KEEPS[settings.keep]
     schema = keep.schema(layers, sizes.shape, settings.store)
-    lengths = lengths_of(ids)
+    ids = Ragged.of(ids)
+    lengths = ids.lengths.astype(np.int32)  # a large corpus has as many as sentences
     spans = np.column_stack([np.zeros_like(lengths), lengths]) if spans is None else spans
-    kept = spans[:, 1] - spans[:, 0]
-    rows = keep.rows(kept)
+    rows = keep.rows(spans[:, 1] - spans[:, 0])
     shard_rows = max(1, settings.shard_mb * 10**6 // bytes_of_row(schema))
     plan = plan_shards(lengths, rows, settings.batch_tokens, shard_rows, spans, keep.record_rows)
-    dim = math.prod(sizes.shape)
-    return Work(settings, readout, ids, sentence_ids, spans, lengths, kept, rows, layers, dim, keep, schema, plan)
+    dim, of_records = math.prod(sizes.shape), plan.rows_of_records(rows)
+    total, largest = int(of_records.sum()), int(of_records.max())
+    return Work(settings, readout, ids, sentence_ids, spans, layers, dim, keep, schema, plan, total, largest)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.base.files import write_text
 from pipeline.formats import recurrent
+from pipeline.formats.arrays import each_once
 from pipeline.formats.damage import absent, damaged, foreign
 from pipeline.formats.elsewhere import Batches, manifest_at
 from pipeline.formats.states import holds_tokens, layer_name, layer_number, sentences_of
@@ -55,7 +56,7 @@ class States:
     def check_sentences(self, count: int) -> None:
         """Raise InputError unless these are the states of sentences 0 to count - 1, those of the pairs, each once."""
         ids = self.sentence_ids()
-        if not np.array_equal(np.sort(ids), np.arange(count)):
+        if len(ids) != count or not each_once(ids):
             problem = f"holds the states of {len(ids)} sentences, expected sentences 0 to {count - 1}, each once"
             raise foreign(self.folder, problem, f"dump@{self.folder.name}")
 

@@ -3,6 +3,8 @@
 Sentences are distinct texts, and pairs point at them: nothing is encoded twice.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.base.files import replacing, write_json
 from pipeline.formats import parquet
+from pipeline.formats.arrays import to_numpy
 from pipeline.formats.damage import damaged, foreign, read_json
 from pipeline.formats.parquet import Column
 
@@ -75,6 +78,41 @@ def read_sentences(path: str | Path, pairs: pl.DataFrame | None = None) -> pl.Da
     if pairs is not None and len(table) != (needed := sentence_count(pairs)):
         raise foreign(path, f"holds {len(table)} sentences, but the pairs have {needed}", STAGE)
     return table
+
+
+class Texts(Sequence[str]):
+    """The texts of a file of sentences, by sentence_id: those of one row group are in memory, and no others.
+
+    Raises InputError for a file that is damaged, or whose sentences are not in order; of texts, when they are read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.file = path, parquet.open_file(path, STAGE)
+        parquet.check_schema(self.file, parquet.schema_of(SENTENCES), path, STAGE)
+        self.first, self.held = [0], (-1, pa.chunked_array([], pa.string()))
+        for group in range(self.file.num_row_groups):
+            ids = to_numpy(parquet.read_columns(self.file, path, STAGE, ["sentence_id"], group)["sentence_id"])
+            if not np.array_equal(ids, self.first[-1] + np.arange(len(ids))):
+                raise damaged(path, "has sentence ids that are not 0, 1, ... in order", STAGE)
+            self.first.append(self.first[-1] + len(ids))
+        if not len(self):
+            raise damaged(path, "has no rows", STAGE)
+
+    def __reduce__(self) -> tuple:
+        return Texts, (self.path,)
+
+    def __len__(self) -> int:
+        return self.first[-1]
+
+    def __getitem__(self, sentence: int) -> str:  # type: ignore[override]  # no slices
+        sentence = range(len(self))[sentence]  # which raises IndexError, as a list does
+        group = bisect_right(self.first, sentence) - 1
+        if group != self.held[0]:
+            texts = parquet.read_columns(self.file, self.path, STAGE, ["text"], group)["text"]
+            if texts.null_count:
+                raise damaged(self.path, "has a sentence without text", STAGE)
+            self.held = group, texts
+        return self.held[1][sentence - self.first[group]].as_py()
 
 
 def read_info(path: str | Path) -> dict[str, Any]:

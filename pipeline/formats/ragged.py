@@ -38,6 +38,10 @@ class Ragged(Sequence[np.ndarray]):
         """(S,)"""
         return np.diff(self.offsets)
 
+    def lengths_at(self, rows: np.ndarray) -> np.ndarray:
+        """The lengths of some of them, (n,) -> (n,)."""
+        return self.offsets[rows + 1] - self.offsets[rows]
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -57,7 +61,7 @@ class Ragged(Sequence[np.ndarray]):
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Some of them in the order of their numbers, (n,)."""
-        return self._cut(self.offsets[:-1][rows], self.lengths[rows])
+        return self._cut(self.offsets[rows], self.lengths_at(rows))
 
     def within(self, spans: np.ndarray) -> "Ragged":
         """Of each a part: the first number of it and the one after the last, (S, 2)."""

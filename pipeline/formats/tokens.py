@@ -1,6 +1,6 @@
 """Token ids of one model: `data/tokens/MODEL.parquet`, written by the stage tokenize."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.files import replacing
 from pipeline.formats import parquet
-from pipeline.formats.arrays import to_arrow, to_numpy
+from pipeline.formats.arrays import each_once, on_disk, to_arrow, to_numpy
 from pipeline.formats.damage import damaged
 from pipeline.formats.parquet import Column
 from pipeline.formats.ragged import Ragged
@@ -59,10 +59,10 @@ class Tokens:
     def __post_init__(self) -> None:
         if not isinstance(self.ids, Ragged):
             object.__setattr__(self, "ids", Ragged.of(self.ids))  # the dataclass is frozen
-        whole = np.stack([np.zeros_like(self.ids.lengths), self.ids.lengths], axis=1).astype(np.int32)
         for name in ("spans", "slots"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, whole)
+                whole = np.stack([np.zeros_like(self.ids.lengths), self.ids.lengths], axis=1)
+                object.__setattr__(self, name, whole.astype(np.int32))
 
     @property
     def pooled(self) -> Ragged:
@@ -72,8 +72,20 @@ class Tokens:
     @property
     def plain(self) -> Ragged:
         """The ids that would be read without a template, S arrays."""
+        return self._around(self.ids.within(self.slots))
+
+    def plain_of(self, rows: np.ndarray) -> Ragged:
+        """The same of some sentences, by the numbers of their rows (n,)."""
+        return self._around(self.ids.take(rows).within(self.slots[rows]))
+
+    @property
+    def plain_lengths(self) -> np.ndarray:
+        """How many ids `plain` has of each sentence, (S,)."""
+        return self.slots[:, 1] - self.slots[:, 0] + sum(map(len, self.ends))
+
+    def _around(self, sentences: Ragged) -> Ragged:
         before, after = (np.array(end, dtype=np.int32) for end in self.ends)
-        return self.ids.within(self.slots).among([before, None, after])
+        return sentences.among([before, None, after])
 
 
 def write(path: str | Path, tokens: Tokens) -> None:
@@ -97,21 +109,19 @@ def write(path: str | Path, tokens: Tokens) -> None:
 
 
 def read(path: str | Path, model: str, pieces: bool = False) -> Tokens:
-    """The tokens of a model; their pieces only where they are asked for."""
+    """The tokens of a model, ids on disk; their pieces only where they are asked for."""
     stage = f"tokenize@{model}"
     file = parquet.open_file(path, stage)
     parquet.check_schema(file, parquet.schema_of(COLUMNS), path, stage)
     facts = parquet.facts_of(file, path, stage, model)
-    table = parquet.read_columns(file, path, stage, [name for name in COLUMNS if name not in ("ids", "pieces")])
-    sentence_ids = to_numpy(table["sentence_id"])
-    if not len(table) or not np.array_equal(np.sort(sentence_ids), np.arange(len(table))):
-        raise damaged(path, f"has {len(table)} sentence ids that are not 0 to {len(table) - 1}, each once", stage)
-    ids = _ids(file, path, stage)
+    if not (count := file.metadata.num_rows):
+        raise damaged(path, "has no rows", stage)
+    ids, sentence_ids, truncated, pooled, text = _arrays(file, path, stage)
+    if not each_once(sentence_ids):
+        raise damaged(path, f"has {count} sentence ids that are not 0 to {count - 1}, each once", stage)
     if (ids.lengths == 0).any():
         raise damaged(path, "has a sentence without tokens", stage)
     texts = _pieces(file, path, stage) if pieces else None
-    truncated = to_numpy(table["truncated"].cast(pa.uint8())).astype(bool)  # Arrow keeps them as bits
-    pooled, text = (np.stack([to_numpy(table[f"{of}_{end}"]) for end in ENDS], axis=1) for of in ("pooled", "text"))
     if not _within(pooled, ids.lengths, 1) or not _within(text, ids.lengths, 0):
         raise damaged(path, "has a span that is not within its sentence", stage)
     ends = tuple(facts.get("ends") or ((), ()))
@@ -126,14 +136,31 @@ def _within(spans: np.ndarray, lengths: np.ndarray, least: int) -> bool:
     return bool(((start >= 0) & (start + least <= stop) & (stop <= lengths)).all())
 
 
-def _ids(file: pq.ParquetFile, path: str | Path, stage: str) -> Ragged:
-    """The token ids, a row group at a time: Arrow's lists cannot hold more than 2^31 of them together."""
-    parts = []
-    for group in range(file.num_row_groups):
-        lists = parquet.read_columns(file, path, stage, ["ids"], group)["ids"].combine_chunks()
-        offsets = to_numpy(lists.offsets).astype(np.int64)
-        parts.append(Ragged(to_numpy(lists.values)[offsets[0] : offsets[-1]], offsets - offsets[0]))
-    return Ragged.joined(parts)
+def _arrays(
+    file: pq.ParquetFile, path: str | Path, stage: str
+) -> tuple[Ragged, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The ids, sentence_id (S,), truncated (S,), and both spans (S, 2). They are read a row group at a time, also since
+    Arrow's lists cannot hold more than 2^31 numbers together.
+    """
+    count, at = file.metadata.num_rows, 0
+    offsets, sentence_ids = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
+    truncated, (pooled, text) = np.empty(count, bool), np.empty((2, count, 2), np.int32)
+
+    def groups() -> Iterator[np.ndarray]:
+        nonlocal at
+        for group in range(file.num_row_groups):
+            table = parquet.read_columns(file, path, stage, [name for name in COLUMNS if name != "pieces"], group)
+            some = slice(at, at := at + len(table))
+            lists = table["ids"].combine_chunks()
+            begins = to_numpy(lists.offsets).astype(np.int64)
+            sentence_ids[some] = to_numpy(table["sentence_id"])
+            truncated[some] = to_numpy(table["truncated"].cast(pa.uint8()))  # Arrow keeps them as bits
+            for spans, of in ((pooled, "pooled"), (text, "text")):
+                spans[some] = np.stack([to_numpy(table[f"{of}_{end}"]) for end in ENDS], axis=1)
+            offsets[some.start + 1 : some.stop + 1] = offsets[some.start] + begins[1:] - begins[0]
+            yield to_numpy(lists.values)[begins[0] : begins[-1]]
+
+    return Ragged(on_disk(groups()), offsets), sentence_ids, truncated, pooled, text
 
 
 def _pieces(file: pq.ParquetFile, path: str | Path, stage: str) -> dict[int, str]:

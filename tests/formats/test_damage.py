@@ -192,6 +192,7 @@ FORMATS = {
     "sentences": Format(
         "sentences.parquet", write_pairs, lambda path: pairs.read_sentences(path, PAIRS).to_dicts(), "prepare"
     ),
+    "texts": Format("sentences.parquet", write_pairs, lambda path: list(pairs.Texts(path)), "prepare"),
     "info": Format("info.json", write_pairs, pairs.read_info, "prepare", hashed=False),
     "tokens": Format("toy.parquet", write_tokens, read_tokens, "tokenize@toy"),
     "manifest": Format(

@@ -46,6 +46,7 @@ def test_slices(arrays, some):
 def test_rows_in_any_order_and_again(arrays, rng):
     rows = rng.integers(0, 30, 50)
     assert listed(Ragged.of(arrays).take(rows)) == [arrays[row].tolist() for row in rows]
+    assert Ragged.of(arrays).lengths_at(rows).tolist() == [len(arrays[row]) for row in rows]
     assert listed(Ragged.of(arrays)[5:].take(np.array([2, 0]))) == listed([arrays[7], arrays[5]])
 
 
