@@ -19,18 +19,18 @@ from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, TypeVar
 
-from pipeline.base.errors import InputError, first_line, needs_extra
+from pipeline.base.errors import InputError, needs_extra
 from pipeline.base.machine import cgroup_quota
 from pipeline.base.progress import bar
+from pipeline.engine import address
 
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
 """for a Ray of our own, read when it is imported: it listens on the loopback only, and its workers count as much as
 this process
 """
-ADDRESS = "RAY_ADDRESS"
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else it calls home
-if not os.environ.get(ADDRESS):
+if not address.given():
     for name, value in ALONE.items():
         os.environ.setdefault(name, value)
 with needs_extra("ray"):
@@ -47,21 +47,16 @@ def connect() -> None:
     """Connect to the cluster of RAY_ADDRESS, or start a Ray of this machine's cores. InputError where none answers."""
     if ray.is_initialized():
         return
-    address = os.environ.get(ADDRESS)
+    address.check()
     init = partial(ray.init, logging_level=logging.ERROR, log_to_driver=False)
-    if address and address.startswith("ray://"):
-        raise InputError(f"{ADDRESS} is {address!r}, a client's address: run on a machine of the cluster with auto")
     try:
         with own_signals():
-            if address and address != "local":
-                init(address=address)
-            else:
+            if address.given() in ("", "local"):
                 init(address="local", num_cpus=cores(), include_dashboard=False)
+            else:
+                init(address=address.given())
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"no Ray answers at {ADDRESS} {address!r} ({first_line(error)}): start one there (ray start --head), or "
-            f"leave {ADDRESS} out for one of this machine"
-        ) from error
+        raise InputError(address.silence(error)) from error
 
 
 @contextmanager

@@ -115,7 +115,14 @@ class Folder:
         return linked or (on_another_disk and all(there.st_size == here.st_size for there, here in files))
 
     def publish(self, names: Sequence[str], out: Path, facts: Mapping[str, Any]) -> None:
-        """Give the folder `out` exactly these shards, as hard links where the file system has them, else as copies."""
+        """Give the folder `out` exactly these shards, as hard links where the file system has them, else as copies.
+
+        Claims that nobody holds are of workers that were killed when a shard had its name.
+        """
+        for left in self.path.glob("*.claim"):
+            if lock := locks.take(left, fcntl.LOCK_EX | NOW):
+                with lock:
+                    left.unlink()
         out.mkdir(parents=True, exist_ok=True)
         for stale in (*out.glob("*.arrow"), out / LOCATION):
             stale.unlink(missing_ok=True)

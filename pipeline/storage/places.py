@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from pipeline.storage import space
 from pipeline.storage.bucket import Bucket
 from pipeline.storage.contract import Store
 from pipeline.storage.folder import Folder
@@ -34,8 +35,9 @@ def store_at(place: str | Path, key: str) -> Store:
 
 
 def check_store() -> None:
-    """Raise InputError where DRILLCORE_STORE is a URL that cannot be written to, before anything is computed."""
+    """Raise InputError where DRILLCORE_STORE cannot be written to, before anything is computed."""
     if not is_url(location()):
+        space.writable(Path(location()))
         return
     url = f"{location()}/probe-{secrets.token_hex(8)}"
     with explained(location()):

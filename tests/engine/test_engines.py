@@ -1,6 +1,8 @@
 """Which engine is meant, and the one that is always there."""
 
+import importlib.util
 import os
+import socket
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import pytest
 
 from pipeline.base.errors import InputError
 from pipeline.check.study import problems
-from pipeline.engine import engines, names
+from pipeline.engine import address, engines, names
 from pipeline.engine.local import LOCAL
 from tests.engine.starts import NoStart, Promised, Times, folder
 from tests.helpers import ROOT
@@ -56,6 +58,49 @@ def test_a_wrong_engine_is_found_before_anything_runs(tmp_path, monkeypatch):
     assert problems() == ["engine is 'locl': did you mean local? Expected one of local, ray"]
     write_settings(tmp_path, engine="local")
     assert problems() == []
+
+
+@pytest.fixture
+def silent():
+    """The address of a port at which nobody listens, though it is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_a_cluster_that_does_not_answer_is_said_before_ray_is_asked(monkeypatch, silent):
+    """Ray would try for minutes."""
+    monkeypatch.setenv("RAY_ADDRESS", silent)
+    with pytest.raises(InputError, match=rf"no Ray answers at RAY_ADDRESS '{silent}' \(.*refused\): start one there"):
+        address.check()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("RAY_ADDRESS", f"localhost:{server.getsockname()[1]}")
+        address.check()
+
+
+@pytest.mark.parametrize("text", ["rubbish", ":6379", "host:", "host:x", "host:0", "host:65536", "ray://host:10001"])
+def test_what_is_no_address_of_a_cluster_is_refused(monkeypatch, text):
+    monkeypatch.setenv("RAY_ADDRESS", text)
+    with pytest.raises(InputError, match=f"RAY_ADDRESS is '{text}', "):
+        address.check()
+
+
+@pytest.mark.parametrize("text", ["", "auto", "local"])
+def test_an_address_of_this_machine_is_left_to_ray(monkeypatch, text):
+    monkeypatch.setenv("RAY_ADDRESS", text)
+    address.check()
+
+
+@pytest.mark.parametrize("stage", ["check", "tokenize@tiny"])
+def test_a_cluster_that_does_not_answer_is_named_by_each_stage_before_it_begins(tmp_path, silent, stage):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("the extra ray is not installed")
+    write_settings(tmp_path, CATALOG, engine="ray")
+    words = ["stages.check"] if stage == "check" else commands(quick_params())[stage][0]
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": silent}
+    done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: no Ray answers at RAY_ADDRESS '{silent}'")
 
 
 def run_without_ray(folder, *words, **environment):

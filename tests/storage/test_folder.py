@@ -145,6 +145,17 @@ def test_published_shards_are_links_and_nothing_of_an_earlier_dump_stays(built, 
     assert all((out / name).samefile(built / name) for name in NAMES)
 
 
+def test_claims_of_workers_that_were_killed_go_when_shards_are_published(built, tmp_path):
+    """The first was killed once its shard had its name; the second is at it."""
+    folder = Folder(built)
+    (built / f"{NAMES[0]}.claim").write_text("process 1 on elsewhere")
+    claim = folder.claim(NAMES[1])
+    folder.publish(NAMES, tmp_path / "out", {})
+    assert [path.name for path in built.glob("*.claim")] == [f"{NAMES[1]}.claim"]
+    assert folder.claim(NAMES[1]) is None
+    claim.release()
+
+
 def link_fails(number):
     def link(source, target):
         raise OSError(number, os.strerror(number))
