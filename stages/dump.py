@@ -56,7 +56,7 @@ def main(
     network = Network(entry, path, model, params.dtype, mine.device(device), threads)
     look = partial(survey, network, read, texts, readout, params.gate_tokens)
     seen = engine.once(look, network=True)
-    print(gate.summary(model, seen.reading), file=sys.stderr)
+    print(gate.summary(model, seen.reading, entry.is_control), file=sys.stderr)
     fingerprint = weights.fingerprint(entry, path)
     dump_key, parts = key.key_of(fingerprint, read, params, seen.sizes.depth, seen.kernel)
     facts = {"model": model, "key": dump_key, "parts": parts, "sources": sources, "gate": seen.reading}

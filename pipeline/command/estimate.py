@@ -16,6 +16,7 @@ from pipeline.base.settings import Study
 from pipeline.catalog import fetch, revisions
 from pipeline.catalog.entries import Dataset, Model, entry, tokenizer_source
 from pipeline.command.listing import cached_file
+from pipeline.command.quantities import amount, in_words, size
 from pipeline.dump.settings import Dump
 from pipeline.pool.settings import Pool
 from pipeline.text.pairs import Prepared, prepare
@@ -70,15 +71,6 @@ class Extent:
     def operations(self) -> float:
         """Floating-point operations of its forward passes."""
         return 2.0 * self.parameters * self.tokens
-
-
-def size(count: float) -> str:
-    """Bytes in words, with as many digits as anyone needs."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if count < 1000 or unit == "PB":
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 def prepared(name: str, limit: int | None, ask: bool, catalog: str) -> Prepared | None:
@@ -215,7 +207,7 @@ def lines(study: Study, limit: int | None, ask: bool = False, catalog: str = "ca
 
 
 def lines_of_many(study: Study, limit: int | None, sentences: int, speed: float | None) -> list[str]:
-    """What so many sentences would take, of lengths as those of the study has, in words; a line for each model.
+    """What so many sentences would take, of lengths as those of the study has, in words; four lines for each model.
 
     speed: tokens that a device reads a second, where it is known.
     """
@@ -230,18 +222,12 @@ def lines_of_many(study: Study, limit: int | None, sentences: int, speed: float 
         store = settings.section(Pool).store
         takes = cost(extent.kept, extent.lengths, sentences, store)
         read = sentences * extent.tokens / len(extent.lengths)
-        said.append(
-            f"{name}: {read:.2g} tokens; {size(takes.states)} in {takes.shards:,} shards (keep: {extent.kept.keep}); "
-            f"{size(takes.vectors)} of vectors ({store}), and {size(takes.scratch)} beside them while they are pooled"
-            + (f"; {in_words(read / speed / 60)} of one device at {speed:,.0f} tokens a second" if speed else "")
-        )
+        said += [
+            f"{name}: {amount(read)} tokens",
+            f"  states: {size(takes.states)} in {takes.shards:,} shards (dump.keep: {extent.kept.keep})",
+            f"  vectors: {size(takes.vectors)} (pool.store: {store}), and {size(takes.scratch)} beside them "
+            "while they are pooled",
+        ]
+        if speed:
+            said.append(f"  time: {in_words(read / speed / 60)} of one device at {speed:,.0f} tokens a second")
     return said
-
-
-def in_words(count: float) -> str:
-    """Minutes as people say them."""
-    if count < 1:
-        return "less than a minute"
-    if count < 1.5:
-        return "about a minute"
-    return f"about {count:.0f} minutes" if count < 90 else f"about {count / 60:.0f} hours"

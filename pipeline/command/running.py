@@ -15,7 +15,7 @@ from pipeline.base.errors import InputError, one_of
 from pipeline.base.files import replacing
 from pipeline.base.settings import Study, read_yaml
 from pipeline.catalog.entries import ENTRIES
-from pipeline.command import estimate, listing, study, words
+from pipeline.command import estimate, listing, quantities, study, words
 from pipeline.engine import names as engines
 from pipeline.text.settings import Prepare
 
@@ -139,7 +139,7 @@ def catalog(kind: str | None) -> None:
         wide = max((len(entry.name) for entry in entries), default=0)
         print(f"{one}:")
         for entry in entries:
-            shown = "" if entry.bytes is None else estimate.size(entry.bytes)
+            shown = "" if entry.bytes is None else quantities.size(entry.bytes)
             state = listing.ABSENT if entry.here == listing.ABSENT else shown or "made here"
             print(f"  {entry.name:{wide}}  {state:9}  {entry.where}  {entry.licence}".rstrip())
 

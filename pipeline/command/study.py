@@ -3,6 +3,7 @@
 import fcntl
 import io
 import itertools
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -126,11 +127,13 @@ def save(name: str) -> None:
 
 
 def dvc(*words: str) -> str:
-    """A command of DVC -> what it says. InputError with its last line where it fails."""
+    """A command of DVC -> what it says. InputError with its last line where it fails, or if another one runs here."""
     done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True)
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise InputError(f"dvc {' '.join(words)} failed: {lines[-1].removeprefix('ERROR: ')}")
+        said = (done.stderr or done.stdout).strip() or "no reason given"
+        if other := re.search(r"is being blocked by:\s+\(PID (\d+)\): (.+)", said):
+            raise InputError(f"{other[2]} is running in this folder (process {other[1]}): wait for its end")
+        raise InputError(f"dvc {' '.join(words)} failed: {said.splitlines()[-1].removeprefix('ERROR: ')}")
     return done.stdout
 
 

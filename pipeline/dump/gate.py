@@ -99,8 +99,8 @@ def gate_of(model: PreTrainedModel, tokens: Tokens, texts: Sequence[str], budget
     }
 
 
-def summary(name: str, reading: Reading | None) -> str:
-    """One line for the log."""
+def summary(name: str, reading: Reading | None, control: bool = False) -> str:
+    """One line for the log; a control has random weights, so that nobody is to be warned of them."""
     if reading is None:
         return f"{name}: bits per byte not measured (no causal head, or dump.gate_tokens is 0)"
     figures = (
@@ -109,7 +109,7 @@ def summary(name: str, reading: Reading | None) -> str:
     )
     if reading["passed"]:
         return f"{name}: {figures}"
-    return (
-        f"WARNING: {name}: {figures}: it predicts this text no better than frequencies do. "
-        "Untrained, or the wrong tokenizer?"
-    )
+    found = "it predicts this text no better than frequencies do"
+    if control:
+        return f"{name}: {figures}: {found}, as random weights do"
+    return f"WARNING: {name}: {figures}: {found}. Untrained, or the wrong tokenizer?"

@@ -126,7 +126,7 @@ def announce(work: Work, finished: int, rank: Rank) -> None:
     """Say on standard error how large a dump will be, and how much of it is there."""
     line = (
         f"{work.rows:,} {work.keep.unit} x {len(work.layers)} layers x {work.dim}: "
-        f"{work.total_bytes / 1e6:,.1f} MB in {len(work.shards)} shards"
+        f"{work.total_bytes / 1e6:,.1f} MB in {len(work.shards)} shard{'s' * (len(work.shards) != 1)}"
     )
     if rank.world > 1:
         line += f", rank {rank.number} of {rank.world} makes {len(rank.share(range(len(work.shards))))}"

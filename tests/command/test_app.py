@@ -67,10 +67,13 @@ def test_more_sentences_take_more_of_the_same(folder, say):
     assert (status, err) == (0, "")
     sentences = int(re.search(r"(\d+) distinct sentences", out)[1])
     read = 1e6 * int(re.search(r"tiny: .*, ([\d,]+) tokens;", out)[1].replace(",", "")) / sentences
-    assert f"1,000,000 sentences like these:\ntiny: {read:.2g} tokens; " in out
+    assert f"1,000,000 sentences like these:\ntiny: {read / 1e6:.0f} million tokens\n  states: " in out
     assert "stages: all\n" in out
     numbers = 3 * 16  # of a vector at all layers
-    assert f"(keep: tokens); {numbers} MB of vectors (int8), and {4 * numbers} MB beside them" in out
+    assert " (dump.keep: tokens)\n" in out
+    assert (
+        f"  vectors: {numbers} MB (pool.store: int8), and {4 * numbers} MB beside them while they are pooled\n" in out
+    )
     assert f"about {read / 1000 / 3600:.0f} hours of one device at 1,000 tokens a second" in out
     assert "of one device" not in say("describe", "--sentences", "10")[1]
     assert "sentences like these" not in say("describe")[1]

@@ -86,6 +86,8 @@ def test_a_trained_model_passes_and_the_same_model_on_the_wrong_ids_is_flagged(t
     assert wrong["bits_per_byte"] > 8
     assert "WARNING" in gate.summary("m", wrong)
     assert "WARNING" not in gate.summary("m", right)
+    assert "no better than frequencies do, as random weights do" in gate.summary("m", wrong, control=True)
+    assert "WARNING" not in gate.summary("m", wrong, control=True)
 
 
 def test_shuffled_words_and_another_tokenizer_cost_the_demo_model_bits():

@@ -101,7 +101,11 @@ def test_the_manifest_says_what_was_dumped_and_readers_take_it(project, capsys):
     assert (facts["sentences"], facts["tokens"]) == (len(TEXTS), sum(map(len, TEXTS)))
     assert facts["parts"]["weights"]["random"] == 0
     assert facts["gate"]["tokens"] == facts["tokens"]
-    assert f"tiny: {facts['gate']['bits_per_byte']:.3f} bits per byte" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"tiny: {facts['gate']['bits_per_byte']:.3f} bits per byte" in said
+    assert not facts["gate"]["passed"]
+    assert "as random weights do" in said
+    assert "WARNING" not in said
 
 
 def test_an_entry_names_its_readout_before_the_settings_do(project):
