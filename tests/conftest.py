@@ -2,11 +2,16 @@ import hashlib
 import logging
 import os
 import secrets
+import signal
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+
+# A shell lets what it starts in the background ignore Ctrl-C, and all that this starts: tests that send it would wait.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
