@@ -12,8 +12,8 @@ if importlib.util.find_spec("ray") is None:
     pytest.skip("the extra ray is not installed", allow_module_level=True)
 
 from pipeline.storage.remote import filesystem
-from tests.engine.dumped import dump, finished, started, wait_until, workers_at_it
-from tests.helpers import contents
+from tests.engine.dumped import dump, finished, started, workers_at_it
+from tests.helpers import contents, wait_until
 from tests.study import CATALOG, commands, quick_params, run_stage, write_settings
 
 
