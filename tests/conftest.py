@@ -110,7 +110,26 @@ def memory():
     return f"memory://{secrets.token_hex(4)}"
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture
+def folders(tmp_path):
+    """A fresh URL of a place that is no object store: it has folders, and shows a file while it is written."""
+    (tmp_path / "mounted").mkdir()
+    return f"local://{tmp_path}/mounted"
+
+
+@pytest.fixture(params=["memory", "s3", "folders"])
 def url(request):
     """A fresh URL of each kind."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def failing(s3_server, s3, monkeypatch, seed):
+    """The same S3 behind a server that fails when it is told to -> (its application, a URL)."""
+    from benchmarks.flaky_s3 import serving
+    from pipeline.storage.remote import filesystem
+
+    with serving(0, seed, reads=True) as (app, address):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        filesystem(s3)[0].clear_instance_cache()
+        yield app, s3

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,11 @@ def run(folder, *command, check=True, **environment):
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def wait_until(condition, seconds=120):
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)

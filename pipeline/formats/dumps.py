@@ -53,9 +53,13 @@ class States:
         batches = self.batches.indices() if isinstance(self.batches, Batches) else self.batches
         return np.concatenate([sentences_of(batch) for batch in batches])
 
-    def check_sentences(self, count: int) -> None:
-        """Raise InputError unless these are the states of sentences 0 to count - 1, those of the pairs, each once."""
+    def check_sentences(self, count: int | None = None) -> None:
+        """Raise InputError unless these are the states of sentences 0 to count - 1, those of the pairs, each once.
+
+        None: of as many as there are.
+        """
         ids = self.sentence_ids()
+        count = len(ids) if count is None else count
         if len(ids) != count or not each_once(ids):
             problem = f"holds the states of {len(ids)} sentences, expected sentences 0 to {count - 1}, each once"
             raise foreign(self.folder, problem, f"dump@{self.folder.name}")
@@ -69,11 +73,11 @@ def read(folder: str | Path, manifest: dict[str, Any] | None = None) -> States:
     folder = Path(folder)
     stage = f"dump@{manifest['model'] if manifest else folder.name}"
     if url := location_in(folder):
-        about = manifest or manifest_at(url)
+        about = manifest or manifest_at(url, stage)
         if not url.endswith(about["key"]):
             raise foreign(folder, f"says that its shards are in {url}, expected key {about['key']}", stage)
         layers = {layer: layer_name(layer) for layer in about["layers"]}
-        return States(folder, Batches(url, about["shards"]), layers, about["keep"])
+        return States(folder, Batches(url, about["shards"], stage), layers, about["keep"])
     paths = sorted(folder.glob("*.arrow"), key=lambda path: (len(path.name), path.name))  # 100000 comes after 99999
     if not paths:
         raise absent(f"{folder}/*.arrow", stage)

@@ -155,7 +155,7 @@ class Vectors:
 
 def read(path: str | Path, stage: str) -> Vectors:
     """A file of vectors that a stage (such as pool@demo) wrote; one that lies in a store is fetched."""
-    file = parquet.open_file(followed(path), stage)
+    file = parquet.open_file(followed(path, stage), stage)
     facts: dict[str, Any] = parquet.facts_of(file, path, stage)
     names = [name for name in file.schema_arrow.names if name != "sentence_id"]
     kinds = [file.schema_arrow.field(name).type for name in names]

@@ -91,7 +91,7 @@ def pool(  # noqa: PLR0913 - what is pooled, where it goes, and how
     if why := mismatch(pooling, dump.keep):
         raise InputError(f"pooling {pooling} {why}")
     info = vectors.Info(encoder, str(pooling), layers=pooling.kind != "mix")
-    dump.check_sentences(len(dump.sentence_ids()))
+    dump.check_sentences()
     check_scales(store, _numbers(dump))
     with replacing(path) as part, tempfile.TemporaryFile(dir=part.parent) as scratch:
         pooled, norms = _pool_all(Pooled(dump, pooling, inputs), scratch, engine)

@@ -18,7 +18,7 @@ from pipeline.base.files import write_json
 from pipeline.storage import leases, space
 from pipeline.storage.contract import LOCATION, Receipt
 from pipeline.storage.leases import Lease
-from pipeline.storage.remote import explained, filesystem, put
+from pipeline.storage.remote import abort_uploads, contents, explained, filesystem, make_folder, put
 
 STAGING = Path(".drillcore/staging")
 """where shards are written before they are uploaded"""
@@ -53,11 +53,11 @@ class Bucket:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder in which shards are written, without what processes left that were killed. Nobody clears a
-        bucket from here.
+        """Make the folders in which shards are written, without what processes left that were killed, of this key or
+        another. Nobody clears a bucket from here.
         """
         self.here.mkdir(parents=True, exist_ok=True)
-        for part in self.here.glob("*.part"):
+        for part in self.staging.glob("*/*.part"):
             host, process, _ = part.name.split(".arrow.")[1].rsplit("-", 2)
             if leases.is_gone(host, int(process)):
                 part.unlink(missing_ok=True)
@@ -66,6 +66,7 @@ class Bucket:
     def claim(self, name: str) -> "BucketClaim | None":
         """Claim a shard; None while another worker has it (`leases`)."""
         with explained(self.url):
+            make_folder(*filesystem(self.url))
             lease = Lease(*self.file(f"{name}.claim"))
             return BucketClaim(self, name, lease) if lease.make() else None
 
@@ -76,16 +77,21 @@ class Bucket:
 
     def receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
         """Those of shards that are there by name and size."""
-        fs, root = filesystem(self.url)
         with explained(self.url):
-            try:
-                sizes = {file["name"].rsplit("/", 1)[-1]: file["size"] for file in fs.ls(root, detail=True)}
-            except FileNotFoundError:  # nothing of this key yet
-                return {}
-            wanted = {name: f"{root}/{_receipt(name)}" for name in names if name in sizes and _receipt(name) in sizes}
-            texts = fs.cat(list(wanted.values()), on_error="omit") if wanted else {}
-        found = {name: _parsed(texts.get(path)) for name, path in wanted.items()}
+            fs, root = filesystem(self.url)
+            sizes = self.sizes()
+            wanted = [name for name in names if name in sizes and _receipt(name) in sizes]
+            texts = contents(fs, [f"{root}/{_receipt(name)}" for name in wanted])
+        found = {name: _parsed(text) for name, text in zip(wanted, texts)}
         return {name: receipt for name, receipt in found.items() if receipt and receipt["bytes"] == sizes[name]}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of all that is there, by name."""
+        fs, root = filesystem(self.url)
+        try:
+            return {file["name"].rsplit("/", 1)[-1]: file["size"] for file in fs.ls(root, detail=True)}
+        except FileNotFoundError:  # nothing of this key yet
+            return {}
 
     def check_space(self, needed: int, out: Path, total: int, shard: int) -> None:
         """Raise InputError where the disk of this machine has no room for the shards that are on their way."""
@@ -101,13 +107,17 @@ class Bucket:
     def publish(self, names: Sequence[str], out: Path, facts: Mapping[str, Any]) -> None:
         """Write the manifest beside the shards, and let the folder `out` say where they are.
 
-        Claims that are still there are of workers that were killed between a receipt and their release.
+        Claims that are still there are of workers that were killed between a receipt and their release, and uploads of
+        such that were killed in one.
         """
         with explained(self.url):
+            for left in self.sizes():
+                if left.endswith(".claim"):
+                    with suppress(FileNotFoundError):
+                        fs, path = self.file(left)
+                        fs.rm_file(path)
+            abort_uploads(*filesystem(self.url))
             fs, path = self.file(MANIFEST)
-            for left in fs.glob(self.file("*.claim")[1]):
-                with suppress(FileNotFoundError):
-                    fs.rm_file(left)
             fs.pipe_file(path, json.dumps(dict(facts), indent=2).encode())
         out.mkdir(parents=True, exist_ok=True)
         for stale in out.glob("*.arrow"):

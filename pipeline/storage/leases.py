@@ -12,6 +12,10 @@ LEASE = 600.0
 """seconds after which a claim is free again that nobody has renewed: more than the slowest model of ours takes for a
 record batch, and than a shard of 256 MB takes to upload at 0.5 MB/s
 """
+TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+"""what S3 says of an object that is there, or is just being made by another"""
+UNKNOWN = ("NotImplemented", "501")
+"""what servers say that do not know how to make an object once"""
 RENEWED = LEASE / 10
 """seconds after which a claim is renewed, with the next record batch"""
 
@@ -46,9 +50,18 @@ class Lease:
         try:
             self.fs.pipe_file(self.path, self._text(), mode="create")
         except OSError as error:
+            if _answer(error) in UNKNOWN:
+                return self._created_in_two_steps()
             if not _exists_already(error):
                 raise
             return self._is_ours()  # the answer to a first try of the client may have been lost
+        return True
+
+    def _created_in_two_steps(self) -> bool:
+        """Where a server refuses to make an object once: two workers may both be told that it is theirs."""
+        if self.fs.exists(self.path):
+            return self._is_ours()
+        self.fs.pipe_file(self.path, self._text())
         return True
 
     def _is_ours(self) -> bool:
@@ -108,6 +121,10 @@ def is_gone(host: str, process: int) -> bool:
 
 def _exists_already(error: OSError) -> bool:
     """Whether an object could not be made since there is one; some clients give the server's answer alone."""
+    return isinstance(error, FileExistsError) or _answer(error) in TAKEN
+
+
+def _answer(error: OSError) -> str | None:
+    """The code that a server of S3 gave."""
     answer = getattr(error.__cause__, "response", None) or {}
-    codes = ("PreconditionFailed", "ConditionalRequestConflict")
-    return isinstance(error, FileExistsError) or answer.get("Error", {}).get("Code") in codes
+    return answer.get("Error", {}).get("Code")

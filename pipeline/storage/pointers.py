@@ -8,7 +8,7 @@ from pipeline.base.errors import InputError
 from pipeline.base.files import write_json
 from pipeline.storage.fetched import fetched
 from pipeline.storage.places import location
-from pipeline.storage.remote import explained, filesystem, is_url, put
+from pipeline.storage.remote import abort_uploads, explained, filesystem, is_url, put
 
 
 def put_away(path: Path, kind: str) -> None:
@@ -26,11 +26,12 @@ def put_away(path: Path, kind: str) -> None:
         fs, there = filesystem(url)
         if not (fs.exists(there) and fs.info(there)["size"] == size):
             put(fs, there, path, size)
+            abort_uploads(fs, there.rsplit("/", 1)[0])
     write_json(path, {"url": url, "bytes": size, "sha256": sha256})
 
 
-def followed(path: str | Path) -> Path:
-    """The file that a pointer stands for, fetched; any other file as it is."""
+def followed(path: str | Path, stage: str) -> Path:
+    """The file that a pointer of a stage (such as pool@demo) stands for, fetched; any other file as it is."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -41,5 +42,7 @@ def followed(path: str | Path) -> Path:
     except FileNotFoundError:
         return path
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no pointer to a file of a store: remove it, and run its stage again") from error
-    return fetched(url, size, sha256)
+        raise InputError(
+            f"{path} is no pointer to a file of a store: make it again with: dvc repro -f -s {stage}"
+        ) from error
+    return fetched(url, size, sha256, stage)

@@ -1,13 +1,14 @@
 """A store in the sense of fsspec: a bucket, or what else has a URL. What it refuses becomes one clear line."""
 
-import errno
+import hashlib
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import InputError, did_you_mean, first_line
+from pipeline.storage.space import FULL
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """protocol -> the optional dependency of ours that brings it"""
@@ -22,6 +23,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "max_concurrency": 4,  # parts of 50 MB are in memory at once
     },
 }
+PART = 16 * 2**20
+"""bytes of a file that one request brings"""
+PARTS = 4
+"""requests at once, whose parts are in memory"""
 CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "asyncio", "paramiko")
 """libraries whose errors are about the place, and not mistakes of ours"""
 
@@ -68,14 +73,15 @@ def _send_at_once(fs: Any) -> None:
 
 
 @contextmanager
-def explained(url: str) -> Iterator[None]:
-    """Turn what a place refuses into one line with its URL. A full disk of this machine stays what it is."""
+def explained(url: str, missing: str = "make the bucket, or correct DRILLCORE_STORE") -> Iterator[None]:
+    """Turn what a place refuses into one line with its URL. A full disk of this machine stays what it is.
+
+    missing: the remedy where something is not there.
+    """
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(
-            f"{url} is not there ({first_line(error)}): make the bucket, or correct DRILLCORE_STORE"
-        ) from error
+        raise InputError(f"{url} is not there ({first_line(error)}): {missing}") from error
     except PermissionError as error:
         raise InputError(
             f"{url} refuses us ({first_line(error)}): look at the credentials, which are found as the tools of the "
@@ -83,10 +89,22 @@ def explained(url: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         of_client = type(error).__module__.split(".")[0] in CLIENTS
-        of_disk = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        of_disk = isinstance(error, OSError) and error.errno in FULL
         if of_disk or not (of_client or isinstance(error, OSError)):
             raise
         raise InputError(f"{url} cannot be used: {first_line(error)}. What is there is kept: run again") from error
+
+
+def is_whole(fs: Any) -> bool:
+    """Whether a place is an object store: it shows a file once it is complete, and has no folders."""
+    protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
+    return any(protocol in WHOLE for protocol in protocols)
+
+
+def make_folder(fs: Any, folder: str) -> None:
+    """Make a folder where a place has any."""
+    if not is_whole(fs):
+        fs.makedirs(folder, exist_ok=True)
 
 
 def put(fs: Any, path: str, source: Path, size: int) -> None:
@@ -94,13 +112,54 @@ def put(fs: Any, path: str, source: Path, size: int) -> None:
 
     An object store shows an object once it is complete; elsewhere it is uploaded under another name and then moved.
     """
-    protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
-    whole = any(protocol in WHOLE for protocol in protocols)
+    whole = is_whole(fs)
     target = path if whole else f"{path}.{secrets.token_hex(4)}.part"
-    if not whole:
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    fs.put_file(str(source), target)
+    make_folder(fs, path.rsplit("/", 1)[0])
+    try:
+        fs.put_file(str(source), target)
+    except FileNotFoundError:
+        # The answer to the last step of an upload in parts was lost, so the client has asked again, for what is over.
+        fs.put_file(str(source), target)
     if not whole:
         fs.mv(target, path)
     if (found := fs.info(path)["size"]) != size:
         raise OSError(f"it has {found} of {size} bytes after its upload")
+
+
+def abort_uploads(fs: Any, folder: str) -> None:
+    """Remove what uploads in parts to a folder of S3 have left that nobody completed, if we may. Nobody sees it, but it
+    is paid for; other places remove it themselves.
+    """
+    if not hasattr(fs, "list_multipart_uploads"):
+        return
+    bucket, key, _ = fs.split_path(folder)
+    with suppress(OSError):  # it is not allowed, a server does not know how, or another worker has done it
+        found = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{key}/")
+        for upload in found.get("Uploads", []):
+            fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def get(fs: Any, path: str, target: Path, size: int) -> str:
+    """Download a file of so many bytes -> the sha256 of what came.
+
+    It comes in parts, since a client repeats a part whose connection ends, and not a large file.
+    """
+    sha256 = hashlib.sha256()
+    with target.open("wb") as file:
+        for first in range(0, size, PARTS * PART):
+            starts = list(range(first, min(first + PARTS * PART, size), PART))
+            ends = [min(start + PART, size) for start in starts]
+            for data in fs.cat_ranges([path] * len(starts), starts, ends, on_error="raise"):
+                file.write(data)
+                sha256.update(data)
+    return sha256.hexdigest()
+
+
+def contents(fs: Any, paths: Sequence[str]) -> list[bytes | None]:
+    """What small files hold; None for one that is not there."""
+    nothing = [None] * len(paths)
+    found = fs.cat_ranges(list(paths), nothing, nothing, on_error="return") if paths else []
+    for answer in found:
+        if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+            raise answer
+    return [None if isinstance(answer, Exception) else answer for answer in found]

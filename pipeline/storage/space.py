@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipeline.base.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""what the system says where a disk is full, or a quota is used up"""
 MARGIN = 1.05
 """what a dump must find free, as a multiple of what it writes"""
 
@@ -19,7 +21,7 @@ def full_disk_explained(folder: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise InputError(
             f"the disk of {folder} is full: the shards that were finished are kept there. Free some space "

@@ -9,11 +9,12 @@ import pytest
 
 from benchmarks.flaky_s3 import serving
 from pipeline.base.errors import InputError
-from pipeline.formats import dumps, states
+from pipeline.formats import dumps, elsewhere, states
 from pipeline.readouts import plain
 from pipeline.storage import fetched
 from pipeline.storage.remote import filesystem
 from tests.dump.workers import shards_of
+from tests.helpers import wait_until
 
 
 @pytest.fixture
@@ -96,12 +97,24 @@ def test_a_shard_that_was_changed_there_is_refused_when_it_is_fetched(model, dum
     data[-50] ^= 1
     fs.pipe_file(f"{root}/shard-00000.arrow", bytes(data))
     read = dumps.read(tmp_path / "out", manifest_of(facts))
-    with pytest.raises(InputError, match=r"shard-00000\.arrow is not what was written .*another sha256\): remove it"):
+    again = r"make it again \(dvc repro -f -s dump@m\)"
+    with pytest.raises(InputError, match=rf"00\.arrow is not what was written \(another sha256\): remove it .*{again}"):
         read.batches[0]
     assert not list(fetched.FETCHED.iterdir())
-    fs.rm_file(f"{root}/shard-00000.arrow")
-    with pytest.raises(InputError, match=r"shard-00000\.arrow is not there"):
+    fs.pipe_file(f"{root}/shard-00000.arrow", bytes(data[:-10]))
+    with pytest.raises(
+        InputError, match=rf"00\.arrow is not what was written \(\d+ of \d+ bytes\): remove it .*{again}"
+    ):
         read.batches[0]
+    with pytest.raises(InputError, match=rf"00\.arrow is no whole shard \(.*\): remove it there, then {again}"):
+        read.sentence_ids()
+    fs.rm_file(f"{root}/shard-00000.arrow")
+    for look in (lambda: read.batches[0], read.sentence_ids):
+        with pytest.raises(InputError, match=rf"00\.arrow is not there .*{again}"):
+            look()
+    fs.rm_file(f"{root}/manifest.json")
+    with pytest.raises(InputError, match=r"manifest\.json is not there .*dvc repro -f -s dump@out"):
+        dumps.read(tmp_path / "out")
     with pytest.raises(InputError, match="expected key other"):
         dumps.read(tmp_path / "out", manifest_of(facts) | {"key": "other"})
 
@@ -121,6 +134,45 @@ def test_the_oldest_that_was_fetched_goes_beyond_the_limit(model, dump, sentence
     monkeypatch.setenv("DRILLCORE_FETCHED_GB", "many")
     with pytest.raises(InputError, match="DRILLCORE_FETCHED_GB is 'many', expected a number"):
         dumps.read(tmp_path / "out", manifest_of(facts)).batches[0]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_next_shard_is_fetched_ahead_and_what_is_wrong_with_it_is_said_when_it_is_used(
+    model, dump, sentences, tmp_path, memory
+):
+    facts = dump(model, sentences(1500), scratch=memory)
+    shards, read = facts["shards"], dumps.read(tmp_path / "out", manifest_of(facts))
+    assert len(shards) > 2
+    first = range(shards[0]["batches"])
+    read.batches[0]
+    wait_until(lambda: (fetched.FETCHED / f"{shards[1]['sha256']}.arrow").exists())
+    assert not list(fetched.FETCHED.glob(f"{shards[2]['sha256']}*"))
+    fs, root = filesystem(f"{memory}/key")
+    fs.rm_file(f"{root}/{shards[2]['name']}")
+    for number in range(shards[0]["batches"] + shards[1]["batches"]):
+        assert read.batches[number].num_rows
+    with pytest.raises(InputError, match=rf"{shards[2]['name']} is not there"):
+        read.batches[number + 1]
+    assert read.batches[first[-1]].num_rows
+
+
+@pytest.mark.usefixtures("here")
+def test_a_shard_that_another_reader_drops_before_it_is_opened_is_fetched_again(
+    model, dump, sentences, tmp_path, memory, monkeypatch
+):
+    facts = dump(model, sentences(30), scratch=memory)
+    honest, dropped = elsewhere.fetched, []
+
+    def drop(*args):
+        path = honest(*args)
+        if not dropped:
+            path.unlink()
+            dropped.append(path)
+        return path
+
+    monkeypatch.setattr(elsewhere, "fetched", drop)
+    assert dumps.read(tmp_path / "out", manifest_of(facts)).batches[0].num_rows
+    assert dropped
 
 
 # a server that fails, and workers that are killed
@@ -167,16 +219,18 @@ class Watch(threading.Thread):
 
 @pytest.mark.usefixtures("here")
 def test_workers_killed_at_random_moments_never_show_half_a_shard_and_another_goes_on(
-    run, alone, flaky, tmp_path, seed
+    run, alone, flaky, tmp_path, seed, monkeypatch
 ):
-    """Among these moments are those of uploads, some of which the server refuses."""
+    """Among these moments are those of uploads, in parts as large shards are, some of which the server refuses."""
     import os
 
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
     url = flaky[1]
     watch = Watch(url, alone[0])
     watch.start()
     out = run(f"""
 import s3fs  # takes a second, in each worker
+s3fs.core.calculate_chunksize = lambda size, chunksize=None: size // 5
 random.seed({seed})
 os.environ.update({ {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}!r})
 kills, seconds = 0, 1.0
@@ -205,6 +259,11 @@ print(kills)
     fs, root = filesystem(url)
     assert json.loads(fs.cat_file(f"{root}/key/manifest.json"))["shards"] == alone[1]["shards"]
     assert not [path for path in fs.find(root) if not path.endswith((".arrow", ".json"))], "no claim is left"
+    assert all("-" in fs.info(path)["ETag"] for path in fs.find(root) if path.endswith(".arrow")), "uploaded in parts"
+    begun = [upload["Key"] for upload in fs.list_multipart_uploads("bucket")]
+    assert not [key for key in begun if f"bucket/{key}".startswith(root)], (
+        "what killed workers had begun to upload is gone"
+    )
     read = dumps.read(tmp_path / "out")
     assert len(np.unique(read.sentence_ids())) == sum(shard["sentences"] for shard in alone[1]["shards"])
     assert states.layer(read.batches[0], "layer_01").dtype == np.float16

@@ -93,11 +93,3 @@ def workers_at_it(folder="store/key"):
         with suppress(FileNotFoundError):  # given back meanwhile
             found.add(claim.read_text())
     return found - {""}
-
-
-def wait_until(condition, seconds=120):
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)

@@ -23,8 +23,8 @@ from pipeline.engine.on_ray import RAY
 from pipeline.readouts.plain import PLAIN
 from pipeline.storage.remote import filesystem
 from tests.dump.conftest import SETTINGS
-from tests.engine.dumped import Noted, dump, finished, process_and_sizes, started, wait_until, workers_at_it
-from tests.helpers import contents
+from tests.engine.dumped import Noted, dump, finished, process_and_sizes, started, workers_at_it
+from tests.helpers import contents, wait_until
 from tests.study import CATALOG, SIZES, commands, quick_params, run_stage, write_settings
 
 

@@ -1,6 +1,7 @@
 """The lines of docs/howto/loading.md that load vectors, as printed there; and Hugging Face datasets."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from pipeline.formats import vectors
 from pipeline.pool.inputs import Inputs
 from pipeline.pool.names import MEAN
 from pipeline.pool.run import pool
+from pipeline.storage.pointers import put_away
 from tests.helpers import ROOT
 from tests.pool.dumps import draw_states, write_tokens
 
@@ -69,3 +71,17 @@ def test_the_lines_of_the_documentation_give_float32_back(store, tmp_path, rng, 
         assert np.array_equal(names["layer"], exact)
     else:
         assert np.array_equal(in_polars.astype("float32"), exact)
+
+
+def test_the_lines_of_the_documentation_load_vectors_from_a_store(tmp_path, rng, monkeypatch, memory):
+    monkeypatch.chdir(tmp_path)
+    path = "data/pooled/demo/vectors.parquet"
+    pool(write_tokens(tmp_path / "states", draw_states(rng, layers=4)), MEAN, path, "demo", Inputs())
+    exact = vectors.read(path, "pool@demo").layer(3)
+    monkeypatch.setenv("DRILLCORE_STORE", memory)
+    put_away(Path(path), "pooled")
+    page = (ROOT / "docs/howto/loading.md").read_text()
+    (printed,) = re.findall(r"## From a bucket\n.*?```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(printed, names)
+    assert np.array_equal(names["layer"], exact)

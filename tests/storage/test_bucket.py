@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from pipeline.base.errors import InputError
-from pipeline.storage import leases, places, remote
+from pipeline.storage import fetched, leases, places, remote
 from pipeline.storage.bucket import Bucket, location_in
 from pipeline.storage.folder import Folder
 from pipeline.storage.leases import Lease, is_held
@@ -171,6 +171,33 @@ def test_a_claim_that_another_took_over_is_left_to_it(memory):
     assert b"theirs" in fs.cat_file(path)
 
 
+def test_a_server_that_cannot_make_an_object_once_still_has_claims(failing):
+    """It says so (501), as some that imitate S3 do; then one looks first."""
+    app, url = failing
+    honest = app.app
+
+    def old(environ, start_response):
+        if "HTTP_IF_NONE_MATCH" not in environ:
+            return honest(environ, start_response)
+        return refusal(app, environ, start_response, "501 Not Implemented", "NotImplemented")
+
+    app.app = old
+    bucket = Bucket(f"{url}/key")
+    claim = bucket.claim("a.arrow")
+    assert claim is not None
+    assert bucket.claim("a.arrow") is None
+    claim.release()
+    assert bucket.claim("a.arrow") is not None
+
+
+def refusal(app, environ, start_response, status, code):
+    """What S3 answers that refuses something."""
+    app.read(environ)
+    start_response(status, [("Content-Type", "application/xml")])
+    body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
 def test_a_claim_whose_first_answer_was_lost_is_ours(memory, monkeypatch):
     """The client tries again, and hears that there is one."""
     fs, path = filesystem(f"{memory}/a.claim")
@@ -196,6 +223,9 @@ def test_what_a_killed_process_left_on_this_machine_is_taken_away(memory):
         (bucket.here / name).touch()
     with bucket.held():
         assert {path.name for path in bucket.here.iterdir()} == {names[1], "a.arrow.else-where-7-abcd.part"}
+    (bucket.here / names[0]).touch()
+    with Bucket(f"{memory}/other").held():
+        assert {path.name for path in bucket.here.iterdir()} == {names[1], "a.arrow.else-where-7-abcd.part"}
 
 
 # publishing
@@ -209,6 +239,64 @@ def test_claims_that_killed_workers_left_go_when_all_is_published(url, tmp_path)
     assert files(bucket.url).keys() == {"a.arrow", "a.json", "manifest.json"}
     left.release()
     assert files(bucket.url).keys() == {"a.arrow", "a.json", "manifest.json"}
+
+
+def test_what_killed_uploads_left_goes_when_all_is_published(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    fs, root = filesystem(s3)
+    begun = {}
+    for name in ("key/a.arrow", "key2/a.arrow"):
+        begun[name] = fs.call_s3("create_multipart_upload", Bucket="bucket", Key=f"{root.split('/')[1]}/{name}")
+        at = {key: begun[name][key] for key in ("Bucket", "Key", "UploadId")}
+        fs.call_s3("upload_part", **at, PartNumber=1, Body=b"x" * 100)
+    bucket = Bucket(f"{s3}/key")
+    assert bucket.receipts(["a.arrow"]) == {}
+    published(bucket, "a.arrow", b"abc")
+    bucket.publish(["a.arrow"], tmp_path / "out", {"key": "key"})
+    left = [upload["UploadId"] for upload in fs.list_multipart_uploads("bucket")]
+    assert begun["key/a.arrow"]["UploadId"] not in left
+    assert begun["key2/a.arrow"]["UploadId"] in left, "it is another's"
+    assert files(bucket.url)["a.arrow"] == b"abc"
+
+
+def test_a_server_that_does_not_tell_of_uploads_does_not_end_a_dump(failing, tmp_path):
+    app, url = failing
+    honest, asked = app.app, []
+
+    def deny(environ, start_response):
+        if "uploads" not in environ["QUERY_STRING"]:
+            return honest(environ, start_response)
+        asked.append(environ["REQUEST_METHOD"])
+        return refusal(app, environ, start_response, "403 Forbidden", "AccessDenied")
+
+    app.app = deny
+    published(Bucket(f"{url}/key"), "a.arrow", b"abc")
+    Bucket(f"{url}/key").publish(["a.arrow"], tmp_path / "out", {"key": "key"})
+    assert asked == ["GET"]
+    assert location_in(tmp_path / "out") == f"{url}/key"
+
+
+def test_an_upload_whose_last_answer_was_lost_is_sent_again(failing, tmp_path, rng, monkeypatch):
+    """The client asks again, and hears that there is no such upload."""
+    app, url = failing
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 1)
+    monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda size, chunksize=None: 1000)
+    honest, lost = app.app, []
+
+    def lose(environ, start_response):
+        answer = list(honest(environ, start_response))
+        if environ["REQUEST_METHOD"] == "POST" and "uploadId" in environ["QUERY_STRING"] and not lost:
+            lost.append(environ["QUERY_STRING"])
+            return app.end(environ)
+        return answer
+
+    app.app = lose
+    data = rng.bytes(5500)
+    (tmp_path / "file").write_bytes(data)
+    fs, path = filesystem(f"{url}/file")
+    put(fs, path, tmp_path / "file", len(data))
+    assert lost
+    assert fs.cat_file(path) == data
 
 
 def test_publishing_says_where_the_shards_are_and_a_folder_after_it_takes_that_back(memory, tmp_path):
@@ -265,6 +353,47 @@ def test_no_credentials_and_no_server_are_one_line(s3, monkeypatch):
         places.check_store()
 
 
+def operation(environ):
+    """What a request wants."""
+    method, listing = environ["REQUEST_METHOD"], "list-type" in environ["QUERY_STRING"]
+    return "list" if listing else {"PUT": "write", "GET": "read", "HEAD": "read", "DELETE": "remove"}[method]
+
+
+@pytest.mark.parametrize("denied", ["write", "list", "read", "remove"])
+def test_what_is_not_allowed_is_said_before_anything_is_computed(failing, monkeypatch, denied):
+    app, url = failing
+    honest = app.app
+
+    def deny(environ, start_response):
+        if operation(environ) != denied:
+            return honest(environ, start_response)
+        return refusal(app, environ, start_response, "403 Forbidden", "AccessDenied")
+
+    monkeypatch.setenv("DRILLCORE_STORE", url)
+    places.check_store()
+    app.app = deny
+    with pytest.raises(InputError, match=rf"{url} refuses us \(.*\): look at the credentials"):
+        places.check_store()
+
+
+def test_a_receipt_that_cannot_be_read_is_an_error_and_not_a_shard_that_is_missing(failing):
+    """A dump would make it again, or say that another rank is to make it."""
+    app, url = failing
+    bucket, honest = Bucket(f"{url}/key"), app.app
+    receipt = published(bucket, "a.arrow", b"abc")
+
+    def deny(environ, start_response):
+        if not environ["PATH_INFO"].endswith("a.json"):
+            return honest(environ, start_response)
+        return refusal(app, environ, start_response, "403 Forbidden", "AccessDenied")
+
+    app.app = deny
+    with pytest.raises(InputError, match="refuses us"):
+        bucket.receipts(["a.arrow"])
+    app.app = honest
+    assert bucket.receipts(["a.arrow"]) == {"a.arrow": receipt}
+
+
 def test_permission_is_one_line():
     with (
         pytest.raises(InputError, match=r"s3://b refuses us \(Access Denied\): look at the credentials"),
@@ -288,6 +417,7 @@ def test_a_mistake_of_ours_and_a_full_disk_stay_what_they_are():
     [
         (None, Folder(places.Path(".drillcore/dumps/key"))),
         ("/shared/x/", Folder(places.Path("/shared/x/dumps/key"))),
+        ("~/x", Folder(places.Path.home() / "x/dumps/key")),
         ("file:///shared/x", Folder(places.Path("/shared/x/dumps/key"))),
         ("s3://bucket/x", Bucket("s3://bucket/x/dumps/key")),
     ],
@@ -297,6 +427,36 @@ def test_the_store_of_a_key_is_where_the_environment_says(monkeypatch, given, st
     if given:
         monkeypatch.setenv("DRILLCORE_STORE", given)
     assert places.store_at(places.dumps(), "key") == store
+
+
+@pytest.mark.parametrize("kind", ["s3", "folders"])
+def test_names_with_characters_of_patterns_and_escapes_are_taken_as_they_are(kind, tmp_path, monkeypatch, request):
+    monkeypatch.setenv("DRILLCORE_STORE", f"{request.getfixturevalue(kind)}/my [1]*/100%20{{a}}/")
+    places.check_store()
+    bucket = places.store_at(places.dumps(), "key")
+    receipt = published(bucket, "a.arrow", b"abc")
+    bucket.claim("b.arrow")
+    assert bucket.receipts(["a.arrow"]) == {"a.arrow": receipt}
+    bucket.publish(["a.arrow"], tmp_path / "out", {})
+    assert set(bucket.sizes()) == {"a.arrow", "a.json", "manifest.json"}
+    at = f"{location_in(tmp_path / 'out')}/a.arrow"
+    assert fetched.fetched(at, 3, receipt["sha256"], "dump@m").read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("given", ["s3:/bucket", "s3://", "file:/x", "https:x"])
+def test_what_is_neither_a_folder_nor_a_url_is_one_line(monkeypatch, given):
+    monkeypatch.setenv("DRILLCORE_STORE", given)
+    with pytest.raises(InputError, match=r"DRILLCORE_STORE is '\w+:.*', expected a folder or a URL such as s3://"):
+        places.check_store()
+
+
+def test_a_folder_that_cannot_be_one_is_said_before_anything_is_computed(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DRILLCORE_STORE", str(tmp_path / "file/store"))
+    with pytest.raises(InputError, match=r"file/store cannot be a folder: \S+/file is a file"):
+        places.check_store()
+    monkeypatch.setenv("DRILLCORE_STORE", str(tmp_path / "with 100% space/store"))
+    places.check_store()
 
 
 def test_a_body_is_sent_without_asking_first(s3):
