@@ -53,7 +53,7 @@ class Model:
     shuffle_words: int | None = None
     """seed of a control: the words of every sentence come in another order before they become tokens"""
     template: str | None = None
-    """text around every sentence that the model reads, too; goes before `tokenize.template` in params.yaml: none, the
+    """text around every sentence that the model reads, too; overrides `tokenize.template` in params.yaml: none, the
     name of one, or a text of one's own with `{text}`
     """
     readout: str | None = None
