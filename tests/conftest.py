@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-
 # A shell lets what it starts in the background ignore Ctrl-C, and all that this starts: tests that send it would wait.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
