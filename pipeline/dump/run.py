@@ -3,7 +3,7 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -42,9 +42,15 @@ class Shards:
     store: Store
     progress: Callable[[int], object] = lambda tokens: None
     """called with the tokens of each pass; not in another process"""
+    earlier: Collection[int] = ()
+    """shards that were finished before, which are no progress"""
 
     def __reduce__(self) -> tuple:
         return Shards, (self.network, self.work, self.store)
+
+    def tokens(self, numbers: Iterable[int]) -> int:
+        """Tokens that the network reads for these shards."""
+        return sum(self.work.read_for(self.work.shards[number]) for number in numbers)
 
     def __call__(self) -> Make:
         """The function that claims a shard, and makes it unless it is there and what was written."""
@@ -56,7 +62,7 @@ class Shards:
             if claim is None or receipt:
                 done: Future[Any] = Future()
                 done.set_result(receipt)
-                self.progress(self.work.read_for(self.work.shards[number]))
+                self.progress(self.tokens({number}.difference(self.earlier)))
                 if claim:
                     claim.release()
                 return done
@@ -112,6 +118,7 @@ def fill(
         have = sum(receipt["bytes"] for receipt in earlier.values())
         store.check_space(max(0, work.total_bytes - have), places.out, work.total_bytes, work.settings.shard_mb * 10**6)
         todo = [number for number in rank.share(range(len(names))) if not (store.trusted and names[number] in earlier)]
+        start = replace(start, earlier={number for number in todo if names[number] in earlier})
         made = make_all(start, todo, stop, engine)
         receipts = store.receipts(names) | {names[number]: receipt for number, receipt in made.items()}
         if missing := len(names) - len(receipts):
@@ -142,9 +149,11 @@ def make_all(
     `stop` gives a reason to.
     """
     work, store = start.work, start.store
-    tokens = sum(work.read_for(work.shards[number]) for number in numbers)
+    total, there = start.tokens(numbers), start.tokens(start.earlier)
     made: dict[int, Receipt] = {}
-    with tqdm(total=tokens, unit="tok", unit_scale=True, desc="dump", mininterval=1, disable=None) as progress:
+    with tqdm(
+        total=total, initial=there, unit="tok", unit_scale=True, desc="dump", mininterval=1, disable=None
+    ) as progress:
         todo, start = list(numbers), replace(start, progress=progress.update)
         while todo:
             made |= make_some(start, todo, stop, engine, progress)
@@ -159,15 +168,15 @@ def make_some(
 ) -> dict[int, Receipt]:
     """Make the shards of these numbers that no other worker has -> their receipts."""
     made: dict[int, Receipt] = {}
-    wanted, shards, tokens, last = itertools.takewhile(lambda number: not stop(), numbers), start.work.shards, 0, -1
+    wanted, tokens, last = itertools.takewhile(lambda number: not stop(), numbers), start.tokens(start.earlier), -1
     for number, receipt in zip(numbers, engine.each(start, wanted, "dump", unit="", network=True)):
-        tokens += start.work.read_for(shards[number])
+        tokens += start.tokens({number}.difference(start.earlier))
         progress.update(max(0, tokens - progress.n))  # what another process has done; here it was counted pass by pass
         if receipt:
             made[number] = receipt
         last = number
     if reason := stop():
-        raise stopped(reason, f"shard {last + 1} of {len(shards)}", start.store)
+        raise stopped(reason, f"shard {last + 1} of {len(start.work.shards)}", start.store)
     return made
 
 

@@ -1,6 +1,7 @@
 """A whole dump: what is stored, that it goes on where it was, and that nothing half done is seen."""
 
 import errno
+import io
 import os
 import subprocess
 from pathlib import Path
@@ -10,10 +11,14 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 import torch
+from tqdm import tqdm
 
 from pipeline.base.errors import InputError
-from pipeline.dump import plan, shards
+from pipeline.dump import plan, run, shards
 from pipeline.dump.keep import KEEPS
+from pipeline.dump.publish import Places
+from pipeline.dump.work import sizes_of, work_of
+from pipeline.engine.local import LOCAL
 from pipeline.formats import dumps, manifest, states
 from pipeline.models.layers import hidden_layers
 from pipeline.models.rwkv6 import Rwkv6ForCausalLM
@@ -289,6 +294,45 @@ def test_finished_shards_are_reused_and_damaged_ones_redone(model, dump, sentenc
     assert shards_of(tmp_path / "again") == intact
     redone = {shard["name"]: shard["tokens"] for shard in facts["shards"]}
     assert sum(ran) == redone[damaged] + redone[missing]
+
+
+class ElsewhereEngine:
+    """Runs what an engine sends to another process, where the bar is not."""
+
+    def each(self, start, items, *rest, **options):
+        """The results."""
+        again, arguments = start.__reduce__()
+        return LOCAL.each(again(*arguments), items, *rest, **options)
+
+
+def test_the_bar_goes_on_where_the_dump_does(model, dump, sentences, settings, tmp_path, monkeypatch):
+    """What was finished before is there from the outset and has no part in the rate, by which the rest is foreseen."""
+    given, bars = sentences(900), []
+    read = {shard["name"]: shard["tokens"] for shard in dump(model, given)["shards"]}
+    assert len(read) >= 3
+    missing = sorted(read)[::2]
+
+    class Bar(tqdm):
+        def __init__(self, **options):
+            super().__init__(**options | {"disable": False, "file": io.StringIO()})
+            self.updates = []
+            bars.append(self)
+
+        def update(self, n=1):
+            self.updates.append(n)
+            return super().update(n)
+
+    monkeypatch.setattr(run, "tqdm", Bar)
+    work = work_of(sizes_of(model, plain.PLAIN), *given, settings, plain.PLAIN)
+    places = Places(tmp_path / "out", "key", None, tmp_path / "scratch")
+    for engine in (LOCAL, ElsewhereEngine()):
+        for name in missing:
+            (tmp_path / "scratch/key" / name).unlink()
+        run.fill(run.Shards(lambda: model, work, places.built), places, engine=engine)
+        bar = bars.pop()
+        assert bar.total == bar.n == sum(read.values())
+        assert bar.initial == bar.total - sum(read[name] for name in missing)
+    assert [update for update in bar.updates if update] == [read[name] for name in missing]
 
 
 def test_another_key_never_sees_a_shard(model, dump, sentences, tmp_path):

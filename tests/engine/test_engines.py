@@ -109,11 +109,12 @@ def run_without_ray(folder, *words, **environment):
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("stage", ["check", "tokenize@tiny", "dump@tiny", "pool@tiny", "baseline@random"])
+@pytest.mark.parametrize("stage", ["check", "tokenize@tiny", "dump@tiny", "pool@tiny", "baseline@random", "geometry"])
 def test_without_the_extra_the_first_line_says_what_to_install(tmp_path, stage):
     """Nothing that the stage reads is there: it looks at the engine first."""
     write_settings(tmp_path, CATALOG)
-    words = ["stages.check"] if stage == "check" else commands(quick_params())[stage][0]
+    others = {"check": "stages.check", "geometry": "stages.geometry --data data --out x.parquet --copy y.parquet"}
+    words = others[stage].split() if stage in others else commands(quick_params())[stage][0]
     done = run_without_ray(tmp_path, *words, DRILLCORE_ENGINE="ray")
     assert done.returncode == 1
     assert done.stderr == "error: engine is ray, but ray is not installed: pip install -e '.[ray]'\n"
