@@ -44,10 +44,12 @@ def check_store() -> None:
     """
     place = location()
     if not is_url(place):
-        if re.match(r"\w+:", place):
+        if re.match(r"\w+(:|//)", place):
             raise InputError(f"DRILLCORE_STORE is {place!r}, expected a folder or a URL such as s3://bucket/folder")
         space.writable(Path(place))
         return
+    if place.startswith("memory:"):
+        raise InputError(f"DRILLCORE_STORE is {place!r}, which ends with this process: name a bucket or a folder")
     with explained(place):
         fs, root = filesystem(place)
         make_folder(fs, root)

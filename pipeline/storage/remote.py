@@ -92,7 +92,10 @@ def explained(url: str, missing: str = "make the bucket, or correct DRILLCORE_ST
         of_disk = isinstance(error, OSError) and error.errno in FULL
         if of_disk or not (of_client or isinstance(error, OSError)):
             raise
-        raise InputError(f"{url} cannot be used: {first_line(error)}. What is there is kept: run again") from error
+        raise InputError(
+            f"{url} cannot be used: {first_line(error)}. What is there is kept: run again, or correct where "
+            "it is looked for (DRILLCORE_STORE, AWS_ENDPOINT_URL ...)"
+        ) from error
 
 
 def is_whole(fs: Any) -> bool:

@@ -297,16 +297,16 @@ def test_what_is_wrong_with_the_places_is_said_before_anything_is_read(project):
         stages.dump.main("tiny", **PATHS, device="cpu,tpu", threads=1)
 
 
-def test_with_a_url_as_store_the_folder_says_where_the_shards_are_and_readers_go_there(project, monkeypatch, memory):
+def test_with_a_url_as_store_the_folder_says_where_the_shards_are_and_readers_go_there(project, monkeypatch, folders):
     dump()
     local, facts = dumps.read(PATHS["out"], read_manifest()), read_manifest()
     shards = [list(local.batches), contents(PATHS["unembedding"])]
-    monkeypatch.setenv("DRILLCORE_STORE", memory)
+    monkeypatch.setenv("DRILLCORE_STORE", folders)
     dump()
     assert [path.name for path in PATHS["out"].iterdir()] == ["location.json"]
     assert read_manifest() == facts, "the manifest does not say where"
     elsewhere = dumps.read(PATHS["out"], facts)
-    assert elsewhere.batches.url == f"{memory}/dumps/{facts['key']}"
+    assert elsewhere.batches.url == f"{folders}/dumps/{facts['key']}"
     assert all(a.equals(b) for a, b in zip(elsewhere.batches, shards[0], strict=True))
     assert contents(PATHS["unembedding"]) == shards[1]
     before = contents("data")

@@ -443,10 +443,16 @@ def test_names_with_characters_of_patterns_and_escapes_are_taken_as_they_are(kin
     assert fetched.fetched(at, 3, receipt["sha256"], "dump@m").read_bytes() == b"abc"
 
 
-@pytest.mark.parametrize("given", ["s3:/bucket", "s3://", "file:/x", "https:x"])
+@pytest.mark.parametrize("given", ["s3:/bucket", "s3://", "s3//bucket", "file:/x", "https:x"])
 def test_what_is_neither_a_folder_nor_a_url_is_one_line(monkeypatch, given):
     monkeypatch.setenv("DRILLCORE_STORE", given)
-    with pytest.raises(InputError, match=r"DRILLCORE_STORE is '\w+:.*', expected a folder or a URL such as s3://"):
+    with pytest.raises(InputError, match=r"DRILLCORE_STORE is '\w+[:/].*', expected a folder or a URL such as s3://"):
+        places.check_store()
+
+
+def test_a_store_that_the_next_stage_would_not_see_is_one_line(monkeypatch, memory):
+    monkeypatch.setenv("DRILLCORE_STORE", memory)
+    with pytest.raises(InputError, match=r"DRILLCORE_STORE is 'memory://.*', which ends with this process"):
         places.check_store()
 
 
