@@ -51,13 +51,19 @@ def connect() -> None:
     init = partial(ray.init, logging_level=logging.ERROR, log_to_driver=False)
     if address and address.startswith("ray://"):
         raise InputError(f"{ADDRESS} is {address!r}, a client's address: run on a machine of the cluster with auto")
+    alone = not address or address == "local"
     try:
         with own_signals():
-            if address and address != "local":
-                init(address=address)
-            else:
+            if alone:
                 init(address="local", num_cpus=cores(), include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+            else:
+                init(address=address)
+    except Exception as error:  # of any kind: one that starts too slowly is a plain Exception
+        if alone:
+            raise InputError(
+                f"Ray does not start on this machine ({first_line(error)}): run again when less runs here, or with "
+                "DRILLCORE_ENGINE=local"
+            ) from error
         raise InputError(
             f"no Ray answers at {ADDRESS} {address!r} ({first_line(error)}): start one there (ray start --head), or "
             f"leave {ADDRESS} out for one of this machine"
