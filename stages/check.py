@@ -28,8 +28,8 @@ def main(out: Annotated[Path | None, typer.Option(help="folder of hashes; left o
     with code.remembering(".drillcore/code.json"):
         for name in STAGES:
             files.write_json(out / f"{name}.json", code.fingerprints(f"stages.{name}"))
-    for path in stale.put_away(settings.study()):
-        print(f"{path} was put away: params.yaml does not name it, and DVC's cache has it", file=sys.stderr)
+    if removed := stale.put_away(settings.study()):
+        print(stale.summary(removed), file=sys.stderr)
 
 
 if __name__ == "__main__":

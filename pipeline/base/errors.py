@@ -42,8 +42,11 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn the absence of a package into the line that says which optional dependency of ours brings it."""
+    """Turn the absence of a package into the line that installs our extra that brings it.
+
+    With our constraints: other versions of what is there already would change the key of every dump.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install -e '.[{extra}]'") from error
+        raise InputError(f"{error.name} is not installed: pip install -c constraints.txt -e '.[{extra}]'") from error

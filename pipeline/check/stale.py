@@ -25,8 +25,13 @@ def unnamed(study: Study, root: Path = Path()) -> list[Path]:
     for folders, names in ((MODEL_FOLDERS, study.models), (BASELINE_FOLDERS, study.baselines)):
         for folder in folders:
             present = sorted((root / folder).iterdir()) if (root / folder).is_dir() else []
-            stale += [path for path in present if path.name.split(".")[0] not in names]
+            stale += [path for path in present if _owner(path) not in names]
     return stale
+
+
+def _owner(path: Path) -> str:
+    """The model or baseline of a result: the name of its file or folder without an ending."""
+    return path.name.split(".")[0]
 
 
 def recorded(root: Path = Path()) -> set[str]:
@@ -45,6 +50,12 @@ def put_away(study: Study, root: Path = Path()) -> list[Path]:
     for path in removed:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
+
+
+def summary(removed: Iterable[Path]) -> str:
+    """One line for the log: whose results were removed."""
+    names = ", ".join(dict.fromkeys(map(_owner, removed)))
+    return f"put away, since params.yaml does not name them: results of {names} (DVC's cache has them)"
 
 
 def _is_recorded(path: Path, outs: Iterable[str]) -> bool:

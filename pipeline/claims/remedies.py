@@ -11,7 +11,7 @@ TUNE = (
     "dvc exp run -S 'models=[{models}{model}-finetuned]' "
     "# once catalog.yaml has {model}-finetuned: {{finetune: {model}}}"
 )
-ENCODER = "pip install -e '.[encoders]' && dvc exp run -S 'baselines=[{baselines}all-minilm-l6-v2]'"
+ENCODER = "pip install -c constraints.txt -e '.[encoders]' && dvc exp run -S 'baselines=[{baselines}all-minilm-l6-v2]'"
 COSINE = "dvc exp run -S 'score.similarities=[cosine]'"
 ATTENTION = "dvc exp run -S 'sweep.poolings=[mean,attention,diagonal]' -S fit.controls=true -S sweep.controls=true"
 PROBES = "dvc exp run -S probe.layers=all -S probe.controls=true"

@@ -20,7 +20,9 @@ def chosen(setting: str) -> str:
     name = one_of(given or setting, ENGINES, VARIABLE if given else "engine")
     extra = ENGINES[name]
     if extra is not None and importlib.util.find_spec(extra) is None:
-        raise InputError(f"engine is {name}, but {extra} is not installed: pip install -e '.[{extra}]'")
+        raise InputError(
+            f"engine is {name}, but {extra} is not installed: pip install -c constraints.txt -e '.[{extra}]'"
+        )
     if name == "ray":
         address.check()
     return name

@@ -49,13 +49,19 @@ def connect() -> None:
         return
     address.check()
     init = partial(ray.init, logging_level=logging.ERROR, log_to_driver=False)
+    alone = address.given() in ("", "local")
     try:
         with own_signals():
-            if address.given() in ("", "local"):
+            if alone:
                 init(address="local", num_cpus=cores(), include_dashboard=False)
             else:
                 init(address=address.given())
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of any kind: one that starts too slowly is a plain Exception
+        if alone:
+            raise InputError(
+                f"Ray does not start on this machine ({first_line(error)}): run again when less runs here, or with "
+                "DRILLCORE_ENGINE=local"
+            ) from error
         raise InputError(address.silence(error)) from error
 
 

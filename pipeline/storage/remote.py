@@ -55,7 +55,7 @@ def filesystem(url: str) -> tuple[Any, str]:
         ) from error
     except ImportError as error:
         extra = EXTRAS.get(protocol)
-        remedy = f"pip install -e '.[{extra}]'" if extra else first_line(error)
+        remedy = f"pip install -c constraints.txt -e '.[{extra}]'" if extra else first_line(error)
         raise InputError(f"{url} needs a package that is not installed: {remedy}") from error
     if EXTRAS.get(protocol) == "s3":
         with explained(url):

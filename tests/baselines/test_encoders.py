@@ -136,7 +136,8 @@ def test_a_damaged_folder_is_one_line(encoder, tmp_path, spoil):
 
 def test_without_the_package_the_extra_is_named(encoder, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(InputError, match=r"sentence_transformers is not installed: pip install -e '.\[encoders\]'"):
+    said = r"sentence_transformers is not installed: pip install -c constraints.txt -e '.\[encoders\]'"
+    with pytest.raises(InputError, match=said):
         vectors_of(path=str(encoder))
 
 

@@ -33,7 +33,9 @@ def files(folder):
 
 def test_what_is_not_named_is_put_away_and_the_rest_stays(workspace):
     before = files(workspace)
-    removed = {path.relative_to(workspace).as_posix() for path in stale.put_away(STUDY, workspace)}
+    put_away = stale.put_away(STUDY, workspace)
+    assert stale.summary(put_away).endswith("results of gone, letters (DVC's cache has them)")
+    removed = {path.relative_to(workspace).as_posix() for path in put_away}
     folders = ("data/fitted", "data/pooled", "data/sweeps")
     expected = {f"{folder}/gone" for folder in folders} | {"data/manifests/gone.json", "data/tokens/gone.parquet"}
     expected |= {"data/probes/gone.parquet", "data/unembeddings/gone.safetensors"}

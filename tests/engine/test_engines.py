@@ -117,7 +117,7 @@ def test_without_the_extra_the_first_line_says_what_to_install(tmp_path, stage):
     words = others[stage].split() if stage in others else commands(quick_params())[stage][0]
     done = run_without_ray(tmp_path, *words, DRILLCORE_ENGINE="ray")
     assert done.returncode == 1
-    assert done.stderr == "error: engine is ray, but ray is not installed: pip install -e '.[ray]'\n"
+    assert done.stderr == "error: engine is ray, but ray is not installed: pip install -c constraints.txt -e '.[ray]'\n"
 
 
 def test_without_the_extra_the_other_engine_runs(tmp_path):

@@ -60,6 +60,20 @@ def test_every_worker_starts_once_and_there_is_one_for_each_core_of_both_machine
     assert all(len(Path(f"notes/{item}").read_text().split()) == 1 for item in range(12))
 
 
+def test_a_ray_of_this_machine_that_does_not_start_is_one_line(monkeypatch):
+    """Ray gives a machine that is too busy a plain Exception."""
+
+    def init(**_):
+        raise Exception("The current node timed out during startup.\nThe rest is for Ray's makers.")
+
+    monkeypatch.setattr(on_ray.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(on_ray.ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said = r"Ray does not start on this machine \(The current node timed out during startup\.\): run again"
+    with pytest.raises(InputError, match=said):
+        on_ray.connect()
+
+
 @pytest.mark.parametrize(("variable", "value"), [("DRILLCORE_WORKERS", "1"), ("DRILLCORE_THREADS", "1")])
 def test_the_number_of_workers_is_limited(cluster, rng, monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)

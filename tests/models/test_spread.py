@@ -306,5 +306,6 @@ def test_a_place_twice_and_a_gpu_that_is_not_here_are_refused():
 @pytest.mark.parametrize("text", ["auto", "cuda:0,cpu"])
 def test_without_accelerate_one_line_says_how_to_install_it(text, monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate.utils", None)
-    with pytest.raises(InputError, match=r"accelerate.* is not installed: pip install -e '\.\[big\]'"):
+    said = r"accelerate.* is not installed: pip install -c constraints.txt -e '\.\[big\]'"
+    with pytest.raises(InputError, match=said):
         named(text)

@@ -332,7 +332,8 @@ def test_a_protocol_whose_package_is_missing_names_the_extra(monkeypatch):
         raise ImportError("Install gcsfs")
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
-    with pytest.raises(InputError, match=r"gs://b needs a package that is not installed: pip install -e '\.\[gcs\]'"):
+    said = r"gs://b needs a package that is not installed: pip install -c constraints.txt -e '\.\[gcs\]'"
+    with pytest.raises(InputError, match=said):
         filesystem("gs://b")
 
 
