@@ -226,6 +226,7 @@ def test_sentences_are_encoded_and_written_some_at_a_time_as_they_are_at_once(tm
     monkeypatch.setattr(encoding, "tokenizer_of", lambda entry, name: watched)
     at_once = encoding.tokenize(table, entry, "m", LIMIT)
     monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 16)
+    monkeypatch.setattr(encoding, "IDS_AT_ONCE", 100)
     monkeypatch.setattr(tokens_format, "SENTENCES", 16)
     tokens_format.write(tmp_path / "m.parquet", encoding.tokenize(table, entry, "m", LIMIT))
     assert held == [50, 16, 16, 16, 2]
