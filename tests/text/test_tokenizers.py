@@ -1,6 +1,7 @@
 """Token ids against the tokenizers of other libraries, and by hand."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,6 +238,18 @@ def test_sentences_are_encoded_and_written_some_at_a_time_as_they_are_at_once(tm
     assert read.pieces == at_once.pieces
     written = pl.read_parquet(tmp_path / "m.parquet")
     assert ["".join(pieces[1:]) for pieces in written["pieces"]] == sentences[:50]  # the first is the BOS
+
+
+@pytest.mark.parametrize("length", [2, 100])
+def test_what_is_held_of_a_sentence_does_not_depend_on_its_tokens(tmp_path, monkeypatch, length):
+    monkeypatch.chdir(tmp_path)
+    table = pl.DataFrame({"sentence_id": range(20_000), "text": ["a" * length] * 20_000})
+    tracemalloc.start()
+    tokens = encoding.tokenize(table, Model(random=0, tokenizer="bytes"), "m", LIMIT)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(tokens.ids.values) == length * 20_000
+    assert held < 50 * 20_000
 
 
 # what is wrong
