@@ -71,24 +71,23 @@ def many_sentences(sizes=(1000, 10_000, 100_000, 1_000_000)):
     """Time per sentence and peak memory against the number of sentences."""
     rows = []
     for size in sizes:
-        cost = in_process("cost", size, LENGTH)
-        microseconds, peak = 1e6 * cost["seconds"] / size, cost["peak"] / 2**30
+        took = in_process("cost", size, LENGTH)
+        microseconds, peak = 1e6 * took["seconds"] / size, took["peak"] / 2**30
         shape = f"2 x 64, {LENGTH} tokens each, keep: pooled"
         rows.append(row(f"{size:,} sentences, microseconds each", microseconds, shape))
-        detail = "of its own (RssAnon): ids lie on disk, all else of all sentences is included"
+        detail = "of its own (RssAnon): ids are on disk, all else of all sentences is included"
         rows.append(row(f"{size:,} sentences, peak GiB beyond weights and one batch", peak, detail))
     return rows
 
 
-def planned(sizes=(1_000_000, 10_000_000), lengths=(8, 26)):
+def planned(sizes=(5_000_000,), lengths=(8, 26)):
     """Bytes of memory that a process holds for each sentence before the network runs: its own (RssAnon)."""
     rows = []
     for size, length in itertools.product(sizes, lengths):
-        cost = in_process("plan", size, length)
-        for kind, what in (("peak", "at most, while the plan is made"), ("held", "from then on")):
-            rows.append(
-                row(f"{size:,} sentences of {length} tokens, bytes each {what}", cost[kind] / size, "in a span")
-            )
+        took = in_process("plan", size, length)
+        for kind, when in (("peak", "at most, while the plan is made"), ("held", "from then on")):
+            figure = f"{size:,} sentences of {length} tokens, bytes each {when}"
+            rows.append(row(figure, took[kind] / size, "of its own (RssAnon), beside ids on disk"))
     return rows
 
 

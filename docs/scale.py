@@ -29,8 +29,8 @@ READ = 56_000
 """tokens a second of the first model on an H100, docs/performance.md"""
 WRITTEN = 1e9
 """bytes a second of one writer, an assumption"""
-PLANNED = 250
-"""bytes of memory for each sentence: its place in the plan, and 26 token ids (benchmarks.run many, 4 for each id)"""
+PLANNED = 70
+"""bytes of memory for each sentence, at most: its place in the plan, and where its ids are (benchmarks.run plan)"""
 LINES = {
     ("tokens", "states"): ("token states (keep: tokens)", "#d55e00", "-"),
     ("state", "states"): ("recurrent states (keep: state)", "#cc79a7", "-"),

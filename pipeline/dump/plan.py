@@ -65,7 +65,6 @@ def plan_shards(
     record_rows = min(record_rows, shard_rows)
     shapes = [lengths] if spans is None else [lengths, *spans.T]
     order = np.lexsort(shapes[::-1])  # those of one shape stay in order
-    order = order.astype(np.int32 if len(order) < 1 << 31 else np.int64)
     firsts = _first_of_each(shapes, order)
     tokens_each, rows_each = (values[order[firsts]].astype(np.int64) for values in (lengths, rows))
     sizes = np.minimum(batch_tokens // tokens_each, record_rows // rows_each).clip(1)
@@ -74,7 +73,8 @@ def plan_shards(
     of_passes = np.add.reduceat(rows[order], passes[:-1], dtype=np.int64)
     records = _grouped(of_passes, record_rows)
     shards = _grouped(np.add.reduceat(of_passes, records[:-1]), shard_rows)
-    return Plan(Ragged(order, passes), records, shards)
+    small = np.int32 if len(order) < 1 << 31 else np.int64
+    return Plan(Ragged(order.astype(small), passes), records, shards)
 
 
 def rows_of(record: RecordPlan, rows: np.ndarray) -> int:

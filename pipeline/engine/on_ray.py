@@ -19,7 +19,7 @@ from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, TypeVar
 
-from pipeline.base.errors import InputError, needs_extra
+from pipeline.base.errors import InputError, first_line, needs_extra
 from pipeline.base.machine import cgroup_quota
 from pipeline.base.progress import bar
 from pipeline.engine import address

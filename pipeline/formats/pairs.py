@@ -72,7 +72,9 @@ def read_pairs(path: str | Path) -> pl.DataFrame:
 
 def read_sentences(path: str | Path, pairs: pl.DataFrame | None = None) -> pl.DataFrame:
     """The sentences, in the order of sentence_id; with `pairs`, as many as they need."""
-    table = pl.DataFrame(parquet.read(path, parquet.schema_of(SENTENCES), STAGE)).sort("sentence_id")
+    table = pl.DataFrame(parquet.read(path, parquet.schema_of(SENTENCES), STAGE))
+    if not table["sentence_id"].is_sorted():  # sorting copies the texts
+        table = table.sort("sentence_id")
     if not np.array_equal(table["sentence_id"].to_numpy(), np.arange(len(table))) or table["text"].null_count():
         raise damaged(path, f"has {len(table)} sentence ids that are not 0 to {len(table) - 1}, each once", STAGE)
     if pairs is not None and len(table) != (needed := sentence_count(pairs)):

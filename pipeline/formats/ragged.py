@@ -23,7 +23,7 @@ class Ragged(Sequence[np.ndarray]):
         if isinstance(arrays, Ragged):
             return arrays
         arrays = list(arrays)
-        offsets = _offsets(np.fromiter(map(len, arrays), np.int64, len(arrays)))
+        offsets = offsets_of(np.fromiter(map(len, arrays), np.int64, len(arrays)))
         return cls(np.fromiter(chain.from_iterable(arrays), dtype, offsets[-1]), offsets)
 
     @classmethod
@@ -31,7 +31,7 @@ class Ragged(Sequence[np.ndarray]):
         """Those of several, one part after the other; there is one part at least."""
         parts = list(parts)
         lengths = np.concatenate([part.lengths for part in parts])
-        return cls(np.concatenate([part.values for part in parts]), _offsets(lengths))
+        return cls(np.concatenate([part.values for part in parts]), offsets_of(lengths))
 
     @property
     def lengths(self) -> np.ndarray:
@@ -73,7 +73,7 @@ class Ragged(Sequence[np.ndarray]):
     def among(self, parts: Sequence[np.ndarray | None]) -> "Ragged":
         """What is read with each array, which is where a part is None: its parts, one behind the other."""
         copies, fixed = sum(part is None for part in parts), sum(len(part) for part in parts if part is not None)
-        offsets = _offsets(copies * self.lengths + fixed)
+        offsets = offsets_of(copies * self.lengths + fixed)
         values, at = np.empty(offsets[-1], self.values.dtype), offsets[:-1].copy()
         for part in parts:
             if part is None:
@@ -85,7 +85,7 @@ class Ragged(Sequence[np.ndarray]):
         return Ragged(values, offsets)
 
     def _cut(self, starts: np.ndarray, lengths: np.ndarray) -> "Ragged":
-        return Ragged(self.values[_places(starts, lengths)], _offsets(lengths))
+        return Ragged(self.values[_places(starts, lengths)], offsets_of(lengths))
 
 
 def lengths_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -93,12 +93,12 @@ def lengths_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return arrays.lengths if isinstance(arrays, Ragged) else np.fromiter(map(len, arrays), np.int64, len(arrays))
 
 
-def _offsets(lengths: np.ndarray) -> np.ndarray:
-    """(S,) -> (S + 1,) int64"""
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """Where arrays of these lengths (S,) begin, one behind the other, and where the last one ends -> (S + 1,) int64."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 def _places(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Runs that begin at starts (S,) and have so many numbers, (S,) -> the place of each number."""
-    offsets = _offsets(lengths)
+    offsets = offsets_of(lengths)
     return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])

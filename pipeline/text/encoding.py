@@ -1,6 +1,6 @@
 """Sentences -> what a model reads of them: token ids, and which of them stand for the sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import polars as pl
 from pipeline.base.errors import InputError
 from pipeline.catalog.entries import Model
 from pipeline.engine.local import LOCAL
-from pipeline.formats.ragged import Ragged
+from pipeline.formats.arrays import on_disk
+from pipeline.formats.ragged import Ragged, offsets_of
 from pipeline.formats.tokens import Tokens
 from pipeline.text.frames import Frame, frame_of
 from pipeline.text.settings import Tokenize, template_of
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SENTENCES_AT_ONCE = 4096
 """an item of the engine, whose ids are held as Python's numbers, which take ten times as much as those of an array"""
+IDS_AT_ONCE = 1 << 22
+"""that are sorted, to find those that are there"""
 
 
 def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokenize, engine: "Engine" = LOCAL) -> Tokens:
@@ -30,7 +33,7 @@ def tokenize(sentences: pl.DataFrame, entry: Model, name: str, settings: Tokeniz
     texts = (sentences["text"][some].to_list() for some in slices)
     sizes = [len(range(len(sentences))[some]) for some in slices]
     start = Encoding(entry, name, settings, tokenizer)
-    encoded = joined(list(engine.each(start, texts, f"tokenize {name}", "sentence", sizes)))
+    encoded = joined(engine.each(start, texts, f"tokenize {name}", "sentence", sizes))
     fingerprint: dict[str, Any] = {"tokenizer": tokenizer.fingerprint, "bos": entry.bos}
     if (template := template_of(entry.template, settings)) is not None:
         fingerprint["template"] = str(template)
@@ -83,11 +86,19 @@ class Encoding:
         return lambda texts: encode(texts, tokenizer, self.settings, self.entry.bos, self.entry.template)
 
 
-def joined(parts: Sequence[Encoded]) -> Encoded:
-    """The texts of several parts, one after the other."""
+def joined(parts: Iterable[Encoded]) -> Encoded:
+    """The texts of several parts, one after the other; their ids lie on disk."""
+    rest = []
 
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("truncated", "spans", "slots")}
-    return Encoded(Ragged.joined(part.ids for part in parts), **arrays, ends=parts[0].ends)
+    def values() -> Iterator[np.ndarray]:
+        for part in parts:
+            rest.append((part.ids.lengths, part.truncated, part.spans, part.slots, part.ends))
+            yield part.ids.values
+
+    ids = on_disk(values())
+    *arrays, ends = zip(*rest)
+    lengths, truncated, spans, slots = map(np.concatenate, arrays)
+    return Encoded(Ragged(ids, offsets_of(lengths)), truncated, spans, slots, ends[0])
 
 
 def encode(
@@ -146,4 +157,7 @@ def _most(texts: list[str], lengths: np.ndarray, truncated: np.ndarray, frame: F
 
 def pieces_of(ids: Sequence[np.ndarray], tokenizer: Tokenizer) -> dict[int, str]:
     """Ids of S sentences -> the text of each token that is there."""
-    return {token: tokenizer.piece(token) for token in np.unique(Ragged.of(ids).values).tolist()}
+    values = Ragged.of(ids).values
+    parts = (values[first : first + IDS_AT_ONCE] for first in range(0, len(values), IDS_AT_ONCE))
+    found = np.unique(np.concatenate([np.unique(part) for part in parts]))
+    return {token: tokenizer.piece(token) for token in found.tolist()}

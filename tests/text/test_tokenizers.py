@@ -1,6 +1,7 @@
 """Token ids against the tokenizers of other libraries, and by hand."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,6 +227,7 @@ def test_sentences_are_encoded_and_written_some_at_a_time_as_they_are_at_once(tm
     monkeypatch.setattr(encoding, "tokenizer_of", lambda entry, name: watched)
     at_once = encoding.tokenize(table, entry, "m", LIMIT)
     monkeypatch.setattr(encoding, "SENTENCES_AT_ONCE", 16)
+    monkeypatch.setattr(encoding, "IDS_AT_ONCE", 100)
     monkeypatch.setattr(tokens_format, "SENTENCES", 16)
     tokens_format.write(tmp_path / "m.parquet", encoding.tokenize(table, entry, "m", LIMIT))
     assert held == [50, 16, 16, 16, 2]
@@ -236,6 +238,18 @@ def test_sentences_are_encoded_and_written_some_at_a_time_as_they_are_at_once(tm
     assert read.pieces == at_once.pieces
     written = pl.read_parquet(tmp_path / "m.parquet")
     assert ["".join(pieces[1:]) for pieces in written["pieces"]] == sentences[:50]  # the first is the BOS
+
+
+@pytest.mark.parametrize("length", [2, 100])
+def test_what_is_held_of_a_sentence_does_not_depend_on_its_tokens(tmp_path, monkeypatch, length):
+    monkeypatch.chdir(tmp_path)
+    table = pl.DataFrame({"sentence_id": range(20_000), "text": ["a" * length] * 20_000})
+    tracemalloc.start()
+    tokens = encoding.tokenize(table, Model(random=0, tokenizer="bytes"), "m", LIMIT)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(tokens.ids.values) == length * 20_000
+    assert held < 50 * 20_000
 
 
 # what is wrong
