@@ -29,7 +29,7 @@ class Order:
 
 def order_of(values: np.ndarray) -> Order:
     """The order of values (n,)."""
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     ascending = values[order]
     starts_group = np.append(True, ascending[1:] != ascending[:-1])
     group = np.empty(len(values), dtype=np.intp)
