@@ -31,6 +31,7 @@ BENCHMARKS = {
     "many": dumps.many_sentences,
     "long": models.long_sentences,
     "bootstrap": resampling.bootstrap_cost,
+    "steps": resampling.step_cost,
     "finetuning": finetuning.steps,
     "gpu": gpu.gpu,
     "pipeline": pipeline.rows,

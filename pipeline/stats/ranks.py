@@ -114,5 +114,5 @@ def ceiling(labels: np.ndarray) -> float:
 
 def tied_share(scores: np.ndarray) -> float:
     """Share of pairs whose score another pair has too."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    return float((counts[inverse] > 1).mean())
+    counts = np.unique(scores, return_counts=True)[1]
+    return float(counts[counts > 1].sum() / len(scores))

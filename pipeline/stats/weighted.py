@@ -48,7 +48,8 @@ def weighted_statistics(
     """Statistics of the pairs repeated w times each, for `count` choices of whole numbers w, in bounded memory.
 
     scores (K, n), labels (n,); draw is called for consecutive blocks from 0 to count -> {statistic: (K, count)} for
-    those wanted, NaN where it is undefined: one label or one score only, AUC of graded labels.
+    those wanted, NaN where it is undefined: one label or one score only, AUC of graded labels. What is held of n pairs
+    is LINE resamples with a byte each, and 4 to 24 bytes for each score: 200 bytes a pair, 600 where all labels differ.
     """
     values = {name: np.full((len(scores), count), np.nan) for name in wanted}
     step = min(max(NARROWEST, CELLS // len(labels) // 4 * 4), math.ceil(count / 4) * 4)  # whole registers of four
@@ -109,7 +110,8 @@ class _Ranks:
 
         sum w t R = t_L N^2 + sum over the other labels of w (t - t_L) R,
 
-    so that R is looked up for the pairs with other labels only.
+    so that R is looked up for the pairs with other labels only. Where a pair has a score of its own, R = 2 W(<=) - w
+    needs one look.
     """
 
     def __init__(self, scores: np.ndarray, labels: np.ndarray, columns: int) -> None:
@@ -159,7 +161,7 @@ class _Ranks:
         ones, constant = total - t[-1], t[self.most_frequent] * total**2
         t -= t[self.most_frequent].copy()
         scale = np.ones(len(total))
-        if len(t) <= 2:  # the same for all others
+        if len(t) <= 2:  # t - t_L is the same for all others: their factors can stay small
             t, scale = self.is_other[:, None].astype(weights.dtype), t.sum(axis=0)
         factors = np.empty(weights.shape, t.dtype)
         for part in _parts(len(weights)):

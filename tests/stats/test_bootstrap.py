@@ -1,5 +1,6 @@
 """The bootstrap against a slow one that repeats rows, and against known standard errors."""
 
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_a_component_that_is_drawn_each_time_fits_the_type_of_the_weights(rng, m
     assert weights[:, 1].tolist() == [0] * (components - 1) + [components, 0, components]
     assert (weights[:components, ::2].sum(axis=0) == components).all()
     assert resample_weights(component, 3, rng).dtype == np.uint8  # as it is in practice
+
+
+def test_weights_are_held_three_times_while_they_are_drawn(rng):
+    component = rng.permutation(1 << 17)
+    tracemalloc.start()
+    weights = resample_weights(component, 64, rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * weights.nbytes + 5 * component.nbytes  # a resample is of as many numbers of 8 bytes
 
 
 def test_clusters_widen_the_interval():
