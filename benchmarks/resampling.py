@@ -1,11 +1,11 @@
-"""The bootstrap against a loop over scipy.stats.spearmanr."""
+"""The bootstrap against a loop over scipy.stats.spearmanr, and a million pairs against thousands."""
 
 import tracemalloc
 
 import numpy as np
 from scipy import stats
 
-from benchmarks.common import in_turns, row, seconds
+from benchmarks.common import cpu_seconds, in_turns, row, seconds
 from pipeline.stats.bootstrap import bootstrap, resample_weights
 
 PAIRS, COMPONENTS = 5801, 5143  # MRPC's
@@ -15,12 +15,13 @@ IN_THE_LOOP = 100
 """resamples that SciPy computes, each with another vector"""
 
 
-def draw(rng, vectors):
-    """Scores (vectors, PAIRS), one in ten with ties as those of last tokens have; labels and components (PAIRS,)."""
-    more = rng.integers(0, COMPONENTS, PAIRS - COMPONENTS)
-    component = rng.permutation(np.append(np.arange(COMPONENTS), more))
-    labels = (rng.random(PAIRS) < LABELLED).astype(np.float64)
-    scores = rng.standard_normal((vectors, PAIRS)) + labels
+def draw(rng, vectors, pairs=PAIRS):
+    """Scores (vectors, pairs), one in ten with ties as those of last tokens have; labels and components (pairs,)."""
+    components = pairs * COMPONENTS // PAIRS
+    more = rng.integers(0, components, pairs - components)
+    component = rng.permutation(np.append(np.arange(components), more))
+    labels = (rng.random(pairs) < LABELLED).astype(np.float64)
+    scores = rng.standard_normal((vectors, pairs)) + labels
     scores[::10] = np.round(scores[::10], 1)
     return scores, labels, component
 
@@ -74,3 +75,20 @@ def time_and_memory(scores, labels, component, resamples):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return took, peak
+
+
+def step_cost(rounds=3, vectors=8, few=10_000, many=1_000_000):
+    """A step of the bootstrap, of a resample x vector x pair, among many pairs against one among few, in CPU time."""
+
+    def step_of(pairs, resamples):
+        given = draw(np.random.default_rng(0), vectors, pairs)
+
+        def nanoseconds():
+            once, twice = (cpu_seconds(bootstrap, *given, count, 0) for count in (resamples, 2 * resamples))
+            return 1e9 * (twice - once) / (resamples * vectors * pairs)  # the orders are found once in either
+
+        return nanoseconds
+
+    times = in_turns(rounds, few=step_of(few, 1024), many=step_of(many, 64))
+    detail = f"{times['many']:.1f} / {times['few']:.1f} ns; {vectors} vectors"
+    return [row(f"a step of the bootstrap, {many:,} pairs / {few:,}", times["many"] / times["few"], detail)]

@@ -32,6 +32,7 @@ BENCHMARKS = {
     "plan": dumps.planned,
     "long": models.long_sentences,
     "bootstrap": resampling.bootstrap_cost,
+    "steps": resampling.step_cost,
     "finetuning": finetuning.steps,
     "gpu": gpu.gpu,
     "pipeline": pipeline.rows,

@@ -16,8 +16,8 @@ from pipeline.stats.weighted import Each, weighted_statistics
 
 NUMBERS_AT_ONCE = 1 << 23
 """scores that are resampled at once; resamples are drawn again for each part of them"""
-DRAWN_AT_ONCE = 1 << 20
-"""components that are drawn at once"""
+DRAWN_AT_ONCE = 1 << 16
+"""components that are drawn at once: they stay in the cache"""
 ROUNDING = 1e-12
 """statistics of order 1 that are closer than this are equal: the same ranks, summed in another order"""
 
@@ -30,7 +30,8 @@ def stream_seed(seed: int, split: str) -> list[int]:
 def resample_weights(component: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """How often each pair occurs in each resample: component of each pair (n,) -> (n, resamples), unsigned.
 
-    The draws of two calls in a row are those of one call for as many resamples.
+    The numbers have as few bytes as hold them, nearly always one. The draws of two calls in a row are those of one call
+    for as many resamples.
     """
     names, where = np.unique(component, return_inverse=True)
     return _weights(where, len(names), resamples, rng)
@@ -38,15 +39,15 @@ def resample_weights(component: np.ndarray, resamples: int, rng: np.random.Gener
 
 def _weights(where: np.ndarray, components: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """The same of the number of each pair's component, (n,)."""
-    # a component cannot be drawn more often than there are draws
-    times = np.empty((components, resamples), np.uint16 if components < 1 << 16 else np.uint32)
-    step = max(1, DRAWN_AT_ONCE // components)
+    parts, step = [np.empty((0, components), np.uint8)], max(1, DRAWN_AT_ONCE // components)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
         drawn = rng.integers(0, components, size=(count, components))
         drawn += np.arange(count)[:, None] * components
-        times[:, start : start + count] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(count, -1).T
-    return times[where]
+        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(count, -1)
+        parts.append(times.astype(np.min_scalar_type(times.max())))
+    of_components = np.concatenate(parts).T.copy()  # a row for each: what is read together lies together
+    return np.take(of_components, where, axis=0, mode="clip")  # "raise" is slower
 
 
 def rows_at_once(pairs: int) -> int:

@@ -29,7 +29,7 @@ class Order:
 
 def order_of(values: np.ndarray) -> Order:
     """The order of values (n,)."""
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     ascending = values[order]
     starts_group = np.append(True, ascending[1:] != ascending[:-1])
     group = np.empty(len(values), dtype=np.intp)
@@ -114,5 +114,5 @@ def ceiling(labels: np.ndarray) -> float:
 
 def tied_share(scores: np.ndarray) -> float:
     """Share of pairs whose score another pair has too."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    return float((counts[inverse] > 1).mean())
+    counts = np.unique(scores, return_counts=True)[1]
+    return float(counts[counts > 1].sum() / len(scores))

@@ -1,5 +1,6 @@
 """The bootstrap against a slow one that repeats rows, and against known standard errors."""
 
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from pipeline.stats import bootstrap as bootstrap_module
-from pipeline.stats import weighted
+from pipeline.stats import running_sums, weighted
 from pipeline.stats.bootstrap import bootstrap, interval, resample_weights, standard_error, stream_seed
 from tests.stats.making import holes, scores_and_labels
 
@@ -34,8 +35,9 @@ def test_bootstrap_equals_repeating_the_rows_of_the_drawn_components(rng, graded
 def test_the_resamples_of_a_seed_depend_neither_on_the_memory_nor_on_their_number(rng, monkeypatch):
     given = scores_and_labels(rng)
     whole = bootstrap(*given, 50, 3)
-    for cells, count in ((1, 50), (90 * 12, 50), (1 << 18, 17)):
+    for cells, count in ((1, 50), (90 * 12, 50), (90 * 36, 50), (1 << 18, 17)):
         monkeypatch.setattr(weighted, "CELLS", cells)
+        monkeypatch.setattr(running_sums, "CELLS", cells)
         for name, values in bootstrap(*given, count, 3).items():
             # ranks are whole numbers; of moments only the order of summation differs
             tolerance = 1e-12 if name == "pearson" else 0
@@ -70,6 +72,38 @@ def test_whole_components_are_drawn():
     assert (weights[1] == weights[2]).all()
     assert (weights[[0, 3, 4]].sum(axis=0) == 3).all()
     assert weights.mean(axis=1) == pytest.approx(np.ones(6), abs=0.1)
+
+
+class Drawing:
+    """A generator that draws one component again and again in some resamples."""
+
+    def __init__(self, rng, stuck):
+        self.rng, self.stuck = rng, iter(stuck)
+
+    def integers(self, low, high, size):
+        drawn = self.rng.integers(low, high, size)
+        drawn[[next(self.stuck) for _ in drawn]] = high - 1
+        return drawn
+
+
+@pytest.mark.parametrize(("components", "bytes_each"), [(255, 1), (256, 2), (1000, 2), (70_000, 4)])
+def test_a_component_that_is_drawn_each_time_fits_the_type_of_the_weights(rng, monkeypatch, components, bytes_each):
+    monkeypatch.setattr(bootstrap_module, "DRAWN_AT_ONCE", 1000)
+    component = np.append(np.arange(components), [0, components - 1])
+    weights = resample_weights(component, 3, Drawing(rng, [False, True, False]))
+    assert weights.dtype == np.dtype(f"u{bytes_each}")
+    assert weights[:, 1].tolist() == [0] * (components - 1) + [components, 0, components]
+    assert (weights[:components, ::2].sum(axis=0) == components).all()
+    assert resample_weights(component, 3, rng).dtype == np.uint8  # as it is in practice
+
+
+def test_weights_are_held_three_times_while_they_are_drawn(rng):
+    component = rng.permutation(1 << 17)
+    tracemalloc.start()
+    weights = resample_weights(component, 64, rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * weights.nbytes + 5 * component.nbytes  # a resample is of as many numbers of 8 bytes
 
 
 def test_clusters_widen_the_interval():
