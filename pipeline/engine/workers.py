@@ -113,23 +113,28 @@ class Workers:
         """of each actor, where it was last"""
         self.suspects: dict[int, int] = {}
         """actor -> the item at which it died"""
+        self.lost: set[int] = set()
+        """items that went down with an actor"""
         self.deaths: dict[int, int] = {}
         """item -> workers that it ended while their node lived on"""
         self.alone_since: float | None = time.monotonic()
 
     def feed(self, deal: Deal) -> None:
-        """Give items to those that are there, first to those that have the fewest."""
+        """Give items to those that are there, first to those that have the fewest.
+
+        One that was lost goes to an actor that has nothing else, so that it is known whether it is what ends actors.
+        """
         load = {number: 0 for number in self.node if number not in self.ask_at and number not in self.asked.values()}
-        for number, _ in self.running.values():
+        for number, item in self.running.values():
             if number in load:
-                load[number] += 1
+                load[number] += AT_ONCE if item in self.lost else 1
         for _ in range(AT_ONCE * len(load)):
             number = min(load, key=lambda actor: load[actor])
-            if load[number] >= AT_ONCE or (item := deal.take()) is None:
+            if load[number] >= AT_ONCE or (load[number] and deal.returned) or (next_one := deal.take()) is None:
                 return
-            ref = self.actors[number].run.remote(self.where, self.start, deal.held[item])
-            self.running[ref] = number, item
-            load[number] += 1
+            ref = self.actors[number].run.remote(self.where, self.start, deal.held[next_one])
+            self.running[ref] = number, next_one
+            load[number] += AT_ONCE if next_one in self.lost else 1
 
     def wait(self, deal: Deal) -> None:
         """Wait for results and answers, and note them. InputError for a machine without the folder."""
@@ -184,6 +189,7 @@ class Workers:
             deal.finish(item, Failure(error.cause if known else error))
         except LOST:
             deal.give_back(item)
+            self.lost.add(item)
             if (
                 number not in self.ask_at and number not in self.asked.values()
             ):  # else an earlier item of it has said so
