@@ -127,8 +127,10 @@ class RunningSums:
 
     def product(self, factors: np.ndarray, wanted: Lookups) -> np.ndarray:
         """sum_i factors_i sums_i of what is looked up in the block at hand: factors of all pairs (n, B) -> (B,)."""
-        if not len(wanted.pairs):
-            return np.zeros(len(self.total))
-        sums = np.take(self.sums, wanted.places, axis=0, mode="clip")
-        rows = np.take(factors, wanted.pairs, axis=0, mode="clip")
-        return np.einsum("nb,nb->b", rows, sums, dtype=np.float64)
+        product = np.zeros(len(self.total))
+        for start in range(0, len(wanted.pairs), len(self.taken)):  # a large group of ties may be looked up at once
+            part = slice(start, start + len(self.taken))
+            sums = np.take(self.sums, wanted.places[part], axis=0, mode="clip")
+            rows = np.take(factors, wanted.pairs[part], axis=0, mode="clip")
+            product += np.einsum("nb,nb->b", rows, sums, dtype=np.float64)
+        return product
