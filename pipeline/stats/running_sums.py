@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.stats.ranks import Order
 
-CELLS = 1 << 17
+CELLS = 1 << 18
 """ranks times columns in a block"""
 LEVELS = 32
 """neighbouring ranks that are summed without waiting for the ranks before them (`RunningSums`)"""
