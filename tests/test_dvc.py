@@ -206,7 +206,7 @@ def test_another_model_and_baseline_run_only_their_own_cells_and_taking_them_awa
     back = dvc(repository, "exp", "run", "-S", "models=[tiny]", "-S", "baselines=[overlap]")
     assert ran(back) == []
     assert not (repository / "data/baselines/random").exists()
-    assert "results of other, random (DVC's cache has them)" in back
+    assert "put away, since params.yaml does not name them: results of other" in back
     assert set(pl.read_parquet(repository / "data/scores.parquet")["encoder"]) == {"tiny", "overlap"}
     assert (repository / "results/report.md").read_bytes() == page
 

@@ -97,7 +97,8 @@ def test_progress_is_shown_by_blocks_of_resamples(case, monkeypatch):
             yield block
 
     monkeypatch.setattr(nested, "progress", spied)
-    monkeypatch.setattr(weighted, "CELLS", 60 * 16)  # blocks of 2 x 16 on train
+    monkeypatch.setattr(weighted, "LINE", 32)
+    monkeypatch.setattr(weighted, "CELLS", 60 * 16)  # blocks of 32 resamples on train
     found, _ = selection_of(groups, scores).on(scores, groups["test"])
     assert np.array_equal(found[MEAN].nested, whole.on(scores, groups["test"])[0][MEAN].nested)
     on_train = [start for what, start in seen if what == "resamples of train"]
