@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.common import ROOT, in_turns, row, seconds, workspace, write_to_disk
 from benchmarks.material import DUMP, VOCABULARY, draw_ids, draw_lengths, planned_passes, random_model, run_all
+from pipeline.cost.clock import memory
 from pipeline.dump.gate import sample
 from pipeline.dump.key import digest_of_ids
 from pipeline.dump.run import Places, dump
@@ -145,11 +146,11 @@ def steps(path):
 def watched():
     """A list of what this process held of its own (RssAnon), in bytes: before, again and again, and after."""
     gc.collect()
-    seen, over = [own_memory()], threading.Event()
+    seen, over = [memory()["own_bytes"]], threading.Event()
 
     def look():
         while not over.wait(PAUSE):
-            seen.append(own_memory())
+            seen.append(memory()["own_bytes"])
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -158,13 +159,7 @@ def watched():
     finally:
         over.set()
         thread.join()
-        seen.append(own_memory())
-
-
-def own_memory():
-    """Bytes that this process holds without files that it maps."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
+        seen.append(memory()["own_bytes"])
 
 
 def main():
